@@ -1,0 +1,59 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package emr
+
+// Record is the public part of one version of a record. Key: RecordID.
+type Record struct {
+	V        int         `json:"v"`
+	ID       RecordID    `json:"id"`
+	Patient  Handle      `json:"patient"`
+	Scope    ScopeID     `json:"scope"`
+	Class    Class       `json:"class"`
+	Level    Level       `json:"level"`
+	Author   ClinicianID `json:"author"`
+	Hospital OrgID       `json:"hospital"`
+	// CID is the IPFS content identifier of the ciphertext (CIDv1, base32).
+	CID string `json:"cid"`
+	// Digest is the SHA-256 of the ciphertext; CipherSize its length in bytes.
+	Digest     Digest `json:"digest"`
+	CipherSize uint64 `json:"cipherSize"`
+	// Manifest is the digest of the author's signed action, which stands in the
+	// private data collection; its random nonce salts it.
+	Manifest Digest `json:"manifest"`
+	// Series is the id of the first version; Version counts from 1.
+	Series       RecordID `json:"series"`
+	Version      uint32   `json:"version"`
+	Previous     RecordID `json:"previous"`
+	SupersededBy RecordID `json:"supersededBy"`
+	Registered   Time     `json:"registered"`
+}
+
+// Manifest is what an author signs of a record: everything that a reader needs
+// to verify and open it. It is the argument of RegisterRecord and stays in the
+// private data collection, inside the author's signed action.
+type Manifest struct {
+	Record   RecordID `json:"record"`
+	Patient  Handle   `json:"patient"`
+	Scope    ScopeID  `json:"scope"`
+	Epoch    uint32   `json:"epoch"`
+	Class    Class    `json:"class"`
+	Level    Level    `json:"level"`
+	Previous RecordID `json:"previous"` // empty for a first version
+	Version  uint32   `json:"version"`
+	// ContentType is an IANA media type, for example application/dicom.
+	ContentType string `json:"contentType"`
+	CID         string `json:"cid"`
+	Digest      Digest `json:"digest"`
+	PlainSize   uint64 `json:"plainSize"`
+	CipherSize  uint64 `json:"cipherSize"`
+	SegmentSize uint32 `json:"segmentSize"` // bytes of ciphertext
+	FileID      Digest `json:"fileId"`
+	// KeyCommitment commits to the data key (container specification).
+	KeyCommitment Digest `json:"keyCommitment"`
+	// Threshold is t of the share layer.
+	Threshold uint8 `json:"threshold"`
+	// Capsule is the 98-byte capsule; Envelope the sealed key material (pkg/pre).
+	Capsule  []byte `json:"capsule"`
+	Envelope []byte `json:"envelope"`
+}

@@ -1,0 +1,117 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package emr
+
+// Version of every ledger document of this package, in its field V. A reader
+// refuses a version that it does not know.
+const DocumentVersion = 1
+
+// Sizes of public keys in bytes.
+const (
+	// PointSize is a P-256 point in SEC 1 compressed form.
+	PointSize = 33
+	// HybridKeySize is an MLKEM768-P256 HPKE public key (draft-ietf-hpke-pq).
+	HybridKeySize = 1249
+)
+
+// SignatureKind tells how a signed action was signed.
+type SignatureKind string
+
+// SignatureP256 is ECDSA over P-256 and SHA-256, r and s as 64 bytes big-endian,
+// low s. "webauthn" is reserved for an assertion over the same digest.
+const SignatureP256 SignatureKind = "p256"
+
+// PinnedKey is a public key that signs actions. Key is a compressed P-256 point.
+type PinnedKey struct {
+	Kind SignatureKind `json:"kind"`
+	Key  []byte        `json:"key"`
+}
+
+// OrgKeys are the public keys of an organisation's gateway.
+type OrgKeys struct {
+	// Proxy receives shares and key fragments (hybrid HPKE).
+	Proxy []byte `json:"proxy"`
+	// Record receives the hospital's legal copy of data keys (hybrid HPKE).
+	Record []byte `json:"record"`
+	// Receipt verifies the receipts of the proxy (P-256, compressed).
+	Receipt []byte `json:"receipt"`
+}
+
+// Organisation is a member of the consortium. Key: OrgID.
+type Organisation struct {
+	V          int     `json:"v"`
+	ID         OrgID   `json:"id"`
+	Name       string  `json:"name"`
+	Kind       OrgKind `json:"kind"`
+	CACert     string  `json:"caCert"` // PEM of the issuing CA certificate
+	GatewayURL string  `json:"gatewayUrl"`
+	Keys       OrgKeys `json:"keys"`
+	// IPFS lists the multiaddrs of the hospital's Kubo daemon, peer id included; empty for a regulator.
+	IPFS    []string `json:"ipfs"`
+	Version uint32   `json:"version"`
+	Updated Time     `json:"updated"`
+}
+
+// Patient is what the ledger knows of a patient: pinned keys under a handle. Key: Handle.
+type Patient struct {
+	V       int       `json:"v"`
+	Handle  Handle    `json:"handle"`
+	Home    OrgID     `json:"home"`
+	Consent PinnedKey `json:"consent"`
+	// Hybrid receives the patient's own copy of record shares (hybrid HPKE).
+	Hybrid     []byte `json:"hybrid"`
+	Registered Time   `json:"registered"`
+}
+
+// Clinician is a registered professional. Key: ClinicianID.
+type Clinician struct {
+	V     int         `json:"v"`
+	ID    ClinicianID `json:"id"`
+	Org   OrgID       `json:"org"`
+	Role  Role        `json:"role"`
+	Level Level       `json:"level"`
+	// Signing is the enrolment key: it signs actions and gateway assertions.
+	Signing PinnedKey `json:"signing"`
+	// Reading is the key that fragments are made to (P-256, compressed).
+	Reading []byte `json:"reading"`
+	// Hybrid receives re-sealed shares (hybrid HPKE).
+	Hybrid     []byte `json:"hybrid"`
+	NotAfter   Time   `json:"notAfter"` // of the certificate
+	Registered Time   `json:"registered"`
+}
+
+// Scope is what a patient delegates as one, in one epoch. Key: ScopeID.
+type Scope struct {
+	V       int     `json:"v"`
+	ID      ScopeID `json:"id"`
+	Patient Handle  `json:"patient"`
+	Epoch   uint32  `json:"epoch"`
+	Level   Level   `json:"level"`
+	// Delegating is the public key that authors encrypt to; Fragment verifies
+	// key fragments (both P-256, compressed).
+	Delegating []byte `json:"delegating"`
+	Fragment   []byte `json:"fragment"`
+	Published  Time   `json:"published"`
+}
+
+// RelationshipStatus is the state of a treatment relationship.
+type RelationshipStatus string
+
+// States: proposed, then accepted or refused; an accepted one may be ended by the patient.
+const (
+	RelationshipProposed RelationshipStatus = "proposed"
+	RelationshipAccepted RelationshipStatus = "accepted"
+	RelationshipRefused  RelationshipStatus = "refused"
+)
+
+// Relationship is a treatment relationship of one patient and one hospital. Key: Patient, Hospital.
+type Relationship struct {
+	V        int                `json:"v"`
+	Patient  Handle             `json:"patient"`
+	Hospital OrgID              `json:"hospital"`
+	By       ClinicianID        `json:"by"`
+	Status   RelationshipStatus `json:"status"`
+	Proposed Time               `json:"proposed"`
+	Answered Time               `json:"answered"`
+}

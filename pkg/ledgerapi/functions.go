@@ -1,0 +1,112 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgerapi
+
+// Names on the ledger.
+const (
+	// ChaincodeName is the default name of the chaincode.
+	ChaincodeName = "emrys"
+	// ContractName is the name of its one contract.
+	ContractName = "emrys"
+	// Collection is the private data collection of the member organisations.
+	Collection = "sealed"
+	// TransientAction is the transient field that carries a JSON emr.SignedAction.
+	TransientAction = "action"
+)
+
+// Transactions of people. The argument is a signed action in TransientAction
+// whose Function is the same name and whose Args are the struct named here.
+const (
+	RegisterPatient     = "RegisterPatient"     // RegisterPatientArgs -> Receipt, by the patient
+	RegisterClinician   = "RegisterClinician"   // RegisterClinicianArgs -> Receipt, by the clinician
+	PublishScopes       = "PublishScopes"       // PublishScopesArgs -> Receipt, by the patient
+	ProposeRelationship = "ProposeRelationship" // ProposeRelationshipArgs -> Receipt, by a clinician of the hospital
+	AnswerRelationship  = "AnswerRelationship"  // AnswerRelationshipArgs -> Receipt, by the patient
+	RegisterRecord      = "RegisterRecord"      // emr.Manifest -> Receipt, by the author
+	RequestAccess       = "RequestAccess"       // RequestAccessArgs -> DecisionReceipt, by a clinician
+	RefuseAccess        = "RefuseAccess"        // RefuseAccessArgs -> Receipt, by the patient
+	GrantAccess         = "GrantAccess"         // GrantAccessArgs -> Receipt, by the patient
+	RevokeAccess        = "RevokeAccess"        // RevokeAccessArgs -> Receipt, by the patient
+	Disclose            = "Disclose"            // DiscloseArgs -> DecisionReceipt, by a clinician or the patient
+)
+
+// Transactions of organisations. They take one JSON argument.
+const (
+	// RegisterOrganisation: RegisterOrganisationArgs -> Receipt, by an admin of the organisation.
+	RegisterOrganisation = "RegisterOrganisation"
+	// RecordAttempt takes the signed OpenTicket action of somebody whose ticket
+	// does not hold in TransientAction, and commits the attempt: -> DecisionReceipt.
+	// It is submitted by the gateway that refused. It fails when the ticket does hold.
+	RecordAttempt = "RecordAttempt"
+)
+
+// OpenTicket is not a transaction: it is the Function of the signed action by
+// which a reader presents a ticket to the proxies (OpenTicketArgs).
+const OpenTicket = "OpenTicket"
+
+// Queries. They take one JSON argument and are never submitted.
+const (
+	GetOrganisations  = "GetOrganisations"  // Empty -> OrganisationList
+	ResolvePatient    = "ResolvePatient"    // ResolvePatientQuery -> PatientView; gateways only
+	GetPatient        = "GetPatient"        // HandleQuery -> PatientView
+	GetClinician      = "GetClinician"      // ClinicianQuery -> emr.Clinician
+	GetRecord         = "GetRecord"         // RecordQuery -> emr.Record
+	GetManifest       = "GetManifest"       // RecordQuery -> ManifestView; gateways only
+	SearchRecords     = "SearchRecords"     // SearchQuery -> RecordPage
+	ListRelationships = "ListRelationships" // PageQuery by patient -> RelationshipPage
+	ListRequests      = "ListRequests"      // PageQuery by patient or clinician -> RequestPage
+	GetRequest        = "GetRequest"        // RequestQuery -> emr.Request
+	ListGrants        = "ListGrants"        // PageQuery by patient or clinician -> GrantPage
+	GetGrant          = "GetGrant"          // GrantQuery -> emr.Grant
+	GetDisclosure     = "GetDisclosure"     // DisclosureQuery -> emr.Disclosure
+	GetAction         = "GetAction"         // ActionQuery -> ActionView: whether and where an action was committed
+	CheckTicket       = "CheckTicket"       // CheckTicketQuery -> Ticket; gateways only
+	AuditByPatient    = "AuditByPatient"    // PageQuery by patient -> AuditPage, newest first
+	AuditByRecord     = "AuditByRecord"     // PageQuery by record -> AuditPage, newest first
+)
+
+// SignedTransactions lists the transactions of people.
+func SignedTransactions() []string {
+	return []string{
+		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
+		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
+	}
+}
+
+// OrganisationTransactions lists the transactions of organisations.
+func OrganisationTransactions() []string { return []string{RegisterOrganisation, RecordAttempt} }
+
+// Queries lists the queries.
+func Queries() []string {
+	return []string{
+		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
+		ListRelationships, ListRequests, GetRequest, ListGrants, GetGrant, GetDisclosure, GetAction, CheckTicket,
+		AuditByPatient, AuditByRecord,
+	}
+}
+
+// Events. One event per transaction at most; the payload is Event.
+const (
+	EventRecordRegistered = "record.registered"
+	EventAccessRequested  = "access.requested"
+	EventAccessGranted    = "access.granted"
+	EventAccessRevoked    = "access.revoked"
+	EventDisclosed        = "disclosed"
+)
+
+// Limits that the contract enforces.
+const (
+	// MaxPageSize is the largest page; a query that asks for 0 gets DefaultPageSize.
+	MaxPageSize     = 100
+	DefaultPageSize = 50
+	// MaxScopesPerCall, MaxRecordsPerGrant and MaxGrantUses bound one transaction's reads and writes.
+	MaxScopesPerCall   = 32
+	MaxRecordsPerGrant = 100
+	MaxGrantUses       = 100
+	// MaxGrantDays is the longest a grant may live, TicketSeconds the life of a ticket.
+	MaxGrantDays  = 365
+	TicketSeconds = 600
+	// MinThreshold is the least t of a grant and of a record's share layer.
+	MinThreshold = 2
+)

@@ -1,0 +1,106 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgerapi
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+)
+
+// Key is a composite key: an object type and its attributes. The contract turns
+// it into a Fabric composite key (U+0000-separated), which no choice of
+// attributes can make ambiguous.
+type Key struct {
+	Type       string
+	Attributes []string
+}
+
+// Object types of public state. Types are never renamed.
+const (
+	TypeOrganisation = "org"
+	TypePatient      = "patient"
+	TypeClinician    = "clinician"
+	TypeScope        = "scope"
+	TypeRelationship = "relationship"
+	TypeRecord       = "record"
+	TypeRequest      = "request"
+	TypeGrant        = "grant"
+	TypeGrantUse     = "use"
+	TypeDisclosure   = "disclosure"
+	TypeAction       = "action" // spent actions: value is SpentAction
+
+	// Indexes. The value of an audit index is the entry itself, of the others the id.
+	TypeScopeByPatient     = "patient-scope"
+	TypeRecordByPatient    = "patient-record"
+	TypeRequestByPatient   = "patient-request"
+	TypeRequestByClinician = "clinician-request"
+	TypeGrantByPatient     = "patient-grant"
+	TypeGrantByClinician   = "clinician-grant"
+	TypeAuditByPatient     = "patient-audit"
+	TypeAuditByRecord      = "record-audit"
+)
+
+// Object types of private data in Collection. Values are signed actions (JSON).
+const (
+	TypePatientLink = "link"     // by PatientID: RegisterPatient
+	TypeManifest    = "manifest" // by RecordID: RegisterRecord
+	TypeGrantSecret = "fragment" // by GrantID: GrantAccess, purged on revocation
+	TypeRequestNote = "note"     // by RequestID: RequestAccess
+)
+
+// SpentAction is the value of a TypeAction key.
+type SpentAction struct {
+	TxID string `json:"txId"`
+	ID   string `json:"id"`
+}
+
+// OrganisationKey is the key of an organisation.
+func OrganisationKey(id emr.OrgID) Key { return key(TypeOrganisation, string(id)) }
+
+// PatientKey is the key of a patient's registry entry.
+func PatientKey(h emr.Handle) Key { return key(TypePatient, string(h)) }
+
+// ClinicianKey is the key of a clinician.
+func ClinicianKey(id emr.ClinicianID) Key { return key(TypeClinician, string(id)) }
+
+// ScopeKey is the key of a scope.
+func ScopeKey(id emr.ScopeID) Key { return key(TypeScope, string(id)) }
+
+// RelationshipKey is the key of the relationship of a patient and a hospital.
+func RelationshipKey(h emr.Handle, hospital emr.OrgID) Key {
+	return key(TypeRelationship, string(h), string(hospital))
+}
+
+// RecordKey is the key of a record.
+func RecordKey(id emr.RecordID) Key { return key(TypeRecord, string(id)) }
+
+// RequestKey is the key of a request.
+func RequestKey(id emr.RequestID) Key { return key(TypeRequest, string(id)) }
+
+// GrantKey is the key of a grant.
+func GrantKey(id emr.GrantID) Key { return key(TypeGrant, string(id)) }
+
+// GrantUseKey is the key of the n-th use of a grant with a limit, from 0.
+func GrantUseKey(id emr.GrantID, n uint32) Key {
+	return key(TypeGrantUse, string(id), fmt.Sprintf("%05d", n))
+}
+
+// DisclosureKey is the key of a disclosure.
+func DisclosureKey(id emr.DisclosureID) Key { return key(TypeDisclosure, string(id)) }
+
+// ActionKey is the key that marks an action as spent.
+func ActionKey(d emr.Digest) Key { return key(TypeAction, d.String()) }
+
+// Index makes a key of an index of type typ: owner, then newest first, then id.
+func Index(typ, owner string, at emr.Time, id string) Key {
+	return key(typ, owner, Inverted(at), id)
+}
+
+// Inverted writes a time so that later times sort first: 19 decimal digits of
+// the largest int64 less the seconds.
+func Inverted(at emr.Time) string { return fmt.Sprintf("%019d", int64(math.MaxInt64)-int64(at)) }
+
+func key(typ string, attributes ...string) Key { return Key{Type: typ, Attributes: attributes} }
