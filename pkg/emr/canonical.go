@@ -114,8 +114,9 @@ func (t *Time) UnmarshalText(text []byte) error {
 		*t = 0
 		return nil
 	}
-	parsed, err := time.Parse("2006-01-02T15:04:05Z", string(text))
-	if err != nil {
+	const layout = "2006-01-02T15:04:05Z" // time.Parse would take a fraction after it
+	parsed, err := time.Parse(layout, string(text))
+	if err != nil || len(text) != len(layout) {
 		return Invalid("", "a time must be RFC 3339 in UTC with whole seconds")
 	}
 	*t = TimeOf(parsed)

@@ -61,13 +61,43 @@ const (
 	ReasonReaderKey Reason = "reader-key"
 )
 
+// explanation is one plain sentence for people about a reason.
+type explanation struct {
+	reason Reason
+	text   string
+}
+
+// explanations is the list of reasons, each with its sentence.
+func explanations() []explanation {
+	return []explanation{
+		{ReasonGrant, "a grant of the patient covers it"},
+		{ReasonOwner, "it is the patient's own record"},
+		{ReasonNoGrant, "no grant of the patient covers it; ask for access first"},
+		{ReasonRole, "the role in the certificate does not allow it"},
+		{ReasonLevel, "the record's security level is above the reader's"},
+		{ReasonPurpose, "the purpose is not one that the reader's role or the grant allows"},
+		{ReasonNotGrantee, "the grant was given to somebody else"},
+		{ReasonNotCovered, "the grant does not cover this record"},
+		{ReasonRevoked, "the patient has revoked the grant"},
+		{ReasonExpired, "the grant has expired"},
+		{ReasonNotYet, "the grant is not valid yet"},
+		{ReasonExhausted, "every use that the grant allows has been made"},
+		{ReasonRefused, "the patient has refused this request"},
+		{ReasonNoRelationship, "the patient has not accepted a treatment relationship with the hospital"},
+		{ReasonNotReader, "the ticket was issued to somebody else"},
+		{ReasonTicketExpired, "the ticket has expired; start the reading again"},
+		{ReasonSuperseded, "a newer version of the record exists"},
+		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
+	}
+}
+
 // Reasons returns every reason.
 func Reasons() []Reason {
-	return []Reason{
-		ReasonGrant, ReasonOwner, ReasonNoGrant, ReasonRole, ReasonLevel, ReasonPurpose, ReasonNotGrantee,
-		ReasonNotCovered, ReasonRevoked, ReasonExpired, ReasonNotYet, ReasonExhausted, ReasonRefused,
-		ReasonNoRelationship, ReasonNotReader, ReasonTicketExpired, ReasonSuperseded, ReasonReaderKey,
+	var all []Reason
+	for _, e := range explanations() {
+		all = append(all, e.reason)
 	}
+	return all
 }
 
 // Valid tells whether the reason is on the list.
@@ -75,44 +105,10 @@ func (r Reason) Valid() bool { return slices.Contains(Reasons(), r) }
 
 // Explain returns one plain sentence for people.
 func (r Reason) Explain() string {
-	switch r {
-	case ReasonGrant:
-		return "a grant of the patient covers it"
-	case ReasonOwner:
-		return "it is the patient's own record"
-	case ReasonNoGrant:
-		return "no grant of the patient covers it; ask for access first"
-	case ReasonRole:
-		return "the role in the certificate does not allow it"
-	case ReasonLevel:
-		return "the record's security level is above the reader's"
-	case ReasonPurpose:
-		return "the purpose is not one that the reader's role or the grant allows"
-	case ReasonNotGrantee:
-		return "the grant was given to somebody else"
-	case ReasonNotCovered:
-		return "the grant does not cover this record"
-	case ReasonRevoked:
-		return "the patient has revoked the grant"
-	case ReasonExpired:
-		return "the grant has expired"
-	case ReasonNotYet:
-		return "the grant is not valid yet"
-	case ReasonExhausted:
-		return "every use that the grant allows has been made"
-	case ReasonRefused:
-		return "the patient has refused this request"
-	case ReasonNoRelationship:
-		return "the patient has not accepted a treatment relationship with the hospital"
-	case ReasonNotReader:
-		return "the ticket was issued to somebody else"
-	case ReasonTicketExpired:
-		return "the ticket has expired; start the reading again"
-	case ReasonSuperseded:
-		return "a newer version of the record exists"
-	case ReasonReaderKey:
-		return "the reader's key is not the one that the grant names"
-	default:
-		return "no reason is recorded"
+	for _, e := range explanations() {
+		if e.reason == r {
+			return e.text
+		}
 	}
+	return "no reason is recorded"
 }

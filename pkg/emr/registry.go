@@ -3,8 +3,8 @@
 
 package emr
 
-// Version of every ledger document of this package, in its field V. A reader
-// refuses a version that it does not know.
+// DocumentVersion is the version of every ledger document of this package, in
+// its field V. A reader refuses a version that it does not know.
 const DocumentVersion = 1
 
 // Sizes of public keys in bytes.

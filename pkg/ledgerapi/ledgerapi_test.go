@@ -1,0 +1,87 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgerapi_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+func TestEveryCodeSurvivesTheLedger(t *testing.T) {
+	t.Parallel()
+	for _, code := range emr.Codes() {
+		text := ledgerapi.EncodeError(&emr.Error{Code: code, Op: "op", Message: "m", Field: "f", Reason: emr.ReasonExpired, Err: errors.New("cause")})
+		require.NotContains(t, text, "cause")
+		got, err := ledgerapi.DecodeError("rpc error: chaincode response 500, " + text)
+		require.NoError(t, err)
+		require.Equal(t, code, got.Code)
+		require.Equal(t, emr.ReasonExpired, got.Reason)
+		require.Equal(t, "f", got.Field)
+	}
+}
+
+func TestUndeclaredErrorsCrossAsInternal(t *testing.T) {
+	t.Parallel()
+	got, err := ledgerapi.DecodeError(ledgerapi.EncodeError(errors.New("secret")))
+	require.NoError(t, err)
+	require.Equal(t, emr.CodeInternal, got.Code)
+	require.Equal(t, emr.InternalMessage, got.Message)
+}
+
+func TestErrorEnvelopeIsBounded(t *testing.T) {
+	t.Parallel()
+	text := ledgerapi.EncodeError(emr.E(emr.CodeInvalid, strings.Repeat("x", 5000)))
+	require.LessOrEqual(t, len(text), 1024)
+	got, err := ledgerapi.DecodeError(text)
+	require.NoError(t, err)
+	require.Equal(t, emr.CodeInvalid, got.Code)
+}
+
+func TestTextWithoutEnvelopeIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "boom", "EMR1 ", "EMR1 {", `EMR1 {"code":"made-up"}`, `EMR2 {"code":"invalid"}`} {
+		_, err := ledgerapi.DecodeError(text)
+		require.ErrorIs(t, err, ledgerapi.ErrNoEnvelope, "%q", text)
+	}
+}
+
+func TestLaterTimesSortFirst(t *testing.T) {
+	t.Parallel()
+	times := []emr.Time{math.MaxInt64, 2_000_000_000, 1_999_999_999, 1, 0}
+	for i := 1; i < len(times); i++ {
+		require.Less(t, ledgerapi.Inverted(times[i-1]), ledgerapi.Inverted(times[i]))
+		require.Len(t, ledgerapi.Inverted(times[i]), 19)
+	}
+}
+
+func TestFunctionNamesAreDistinct(t *testing.T) {
+	t.Parallel()
+	all := slices.Concat(ledgerapi.SignedTransactions(), ledgerapi.OrganisationTransactions(), ledgerapi.Queries())
+	seen := map[string]bool{}
+	for _, name := range all {
+		require.False(t, seen[name], name)
+		seen[name] = true
+	}
+	require.False(t, seen[ledgerapi.OpenTicket], "presenting a ticket is not a transaction")
+}
+
+func FuzzDecodeError(f *testing.F) {
+	f.Add(ledgerapi.EncodeError(emr.E(emr.CodeRule, "no")))
+	f.Add("EMR1 {}")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ledgerapi.DecodeError(text)
+		if err != nil {
+			return
+		}
+		require.True(t, got.Code.Valid())
+	})
+}
