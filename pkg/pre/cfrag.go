@@ -1,0 +1,151 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pre
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// ReencryptParams is everything a capsule fragment is bound to besides the capsule.
+type ReencryptParams struct {
+	Delegating *PublicKey     // the scope's public key
+	Reader     *PublicKey     // who reads
+	Signer     *PublicKey     // the scope's signing key
+	Context    [HashSize]byte // hash of the record context, from the ledger
+	Grant      [HashSize]byte // hash of the grant, from the ledger
+	Request    [HashSize]byte // hash of this one request: reader, nonce, disclosure ticket, purpose
+	Gateway    string         // the gateway that re-encrypts
+}
+
+func (p *ReencryptParams) names() fragmentNames {
+	return fragmentNames{p.Delegating, p.Reader, p.Signer}
+}
+
+// CapsuleFragment is one gateway's re-encryption of a capsule, with the proof that it used the very key fragment the patient
+// signed for it: E1 = rk·E, V1 = rk·V, and a Chaum-Pedersen proof (h, z) that E, V and U were multiplied by one and the same
+// number. The proof is bound to record, request, gateway and grant, so a fragment proves an answer to one request. It holds
+// no secret by itself, but threshold fragments open the record for the reader: send them to the reader only. It is immutable
+// and safe for concurrent use.
+type CapsuleFragment struct {
+	fragmentBase
+	e1, v1 point
+	h, z   scalar
+}
+
+// ParseCapsuleFragment decodes E1 33 ‖ V1 33 ‖ id 32 ‖ X_A 33 ‖ U1 33 ‖ h 32 ‖ z 32 ‖ signature 64 ‖ grant 32 ‖ gateway
+// id with a length byte.
+func ParseCapsuleFragment(b []byte) (*CapsuleFragment, error) {
+	r := reader{b: b}
+	f := &CapsuleFragment{e1: r.point(), v1: r.point()}
+	f.id = r.hash()
+	f.xa, f.u1 = r.point(), r.point()
+	f.h, f.z = r.scalar(), r.scalar()
+	f.sig = r.signature()
+	f.grant = r.hash()
+	f.gateway = r.gateway()
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("parse capsule fragment: %w", err)
+	}
+	return f, nil
+}
+
+// Bytes returns the encoding: 325 bytes and the gateway id.
+func (f *CapsuleFragment) Bytes() []byte {
+	b := bytes.Join([][]byte{
+		f.e1.bytes(), f.v1.bytes(), f.id[:], f.xa.bytes(), f.u1.bytes(), f.h.bytes(), f.z.bytes(), f.sig[:], f.grant[:],
+	}, nil)
+	return appendGateway(b, f.gateway)
+}
+
+// Reencrypt transforms a capsule for the reader with one gateway's key fragment. It checks the capsule's proof and the
+// fragment first (ErrProof). Whether the reader may read is not its business: a gateway checks ticket, grant, consent and
+// expiry before, and takes the capsule and the values of p from the ledger, never from whoever asks. A nil source means
+// crypto/rand.
+func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) (*CapsuleFragment, error) {
+	if c == nil || k == nil {
+		return nil, parameter("re-encrypt: capsule and key fragment are required")
+	}
+	if err := k.Verify(p.Delegating, p.Reader, p.Signer, p.Gateway, p.Grant); err != nil {
+		return nil, fmt.Errorf("re-encrypt: %w", err)
+	}
+	if err := c.Verify(p.Delegating, p.Context); err != nil {
+		return nil, fmt.Errorf("re-encrypt: %w", err)
+	}
+	f := &CapsuleFragment{fragmentBase: k.fragmentBase}
+	var err error
+	if f.e1, err = newPoint(mul(k.rk, c.e.p)); err != nil {
+		return nil, fmt.Errorf("re-encrypt: %w", err)
+	}
+	if f.v1, err = newPoint(mul(k.rk, c.v.p)); err != nil {
+		return nil, fmt.Errorf("re-encrypt: %w", err)
+	}
+	if err := f.prove(source, c, k.rk, p); err != nil {
+		return nil, fmt.Errorf("re-encrypt: %w", err)
+	}
+	return f, nil
+}
+
+// prove makes (h, z): with t random and (E2, V2, U2) = t·(E, V, U), h = H_s(all) and z = t + h·rk.
+func (f *CapsuleFragment) prove(source io.Reader, c *Capsule, rk scalar, p ReencryptParams) error {
+	t, err := randomScalar(source)
+	if err != nil {
+		return err
+	}
+	h, err := f.challenge(c, p, mul(t, c.e.p), mul(t, c.v.p), mul(t, generatorU().p))
+	if err != nil {
+		return err
+	}
+	f.h, f.z = h, t.add(h.mul(rk))
+	if f.z.isZero() { // would not parse; probability 2^-256
+		return parameter("random source yields a zero proof")
+	}
+	return nil
+}
+
+// challenge hashes the statement, everything it is bound to and the prover's first message.
+func (f *CapsuleFragment) challenge(c *Capsule, p ReencryptParams, e2, v2, u2 element) (scalar, error) {
+	var first [3]point
+	for i, el := range []element{e2, v2, u2} {
+		pt, err := newPoint(el)
+		if err != nil {
+			return scalar{}, err
+		}
+		first[i] = pt
+	}
+	return hashToScalar(labelReencryption,
+		p.Context[:], p.Request[:], gatewayHash(f.gateway), f.grant[:], f.id[:], f.xa.bytes(),
+		p.Delegating.pt.bytes(), p.Reader.pt.bytes(), p.Signer.pt.bytes(),
+		c.e.bytes(), c.v.bytes(), c.s.bytes(), generatorU().bytes(),
+		f.e1.bytes(), f.v1.bytes(), f.u1.bytes(),
+		first[0].bytes(), first[1].bytes(), first[2].bytes()), nil
+}
+
+// Verify checks that p.Gateway made the fragment from this capsule for exactly this record, request, reader and grant, with
+// the key fragment that was signed for it. Otherwise a *GatewayError that wraps ErrProof. It is deterministic and needs
+// no secret. The capsule's own proof is not checked again: see Capsule.Verify.
+func (f *CapsuleFragment) Verify(c *Capsule, p ReencryptParams) error {
+	names := p.names()
+	if err := names.validate(); f == nil || c == nil || err != nil {
+		return parameter("verify capsule fragment: fragment, capsule and all keys are required")
+	}
+	if err := f.verify(c, p); err != nil {
+		return &GatewayError{f.gateway, fmt.Errorf("verify capsule fragment: %w", err)}
+	}
+	return nil
+}
+
+func (f *CapsuleFragment) verify(c *Capsule, p ReencryptParams) error {
+	if err := f.verifyNames(p.names(), p.Gateway, p.Grant); err != nil {
+		return err
+	}
+	// What the prover's first message must have been: z·B - h·B1 for each base B and its image B1.
+	commit := func(base, image point) element { return sub(mul(f.z, base.p), mul(f.h, image.p)) }
+	h, err := f.challenge(c, p, commit(c.e, f.e1), commit(c.v, f.v1), commit(generatorU(), f.u1))
+	if err != nil || !h.equal(f.h) {
+		return unproven("re-encryption is not proven for this record and request")
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pre
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+// KeyID names a public key: the first 16 bytes of the SHA-256 of its encoding.
+type KeyID [16]byte
+
+// String returns the id as 32 hexadecimal digits.
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+func keyID(encoding []byte) KeyID {
+	h := sha256.Sum256(encoding)
+	return KeyID(h[:16])
+}
+
+// PublicKey is a P-256 point other than the identity. It is immutable and safe for concurrent use.
+type PublicKey struct{ pt point }
+
+// ParsePublicKey decodes a key from its 33-byte compressed form (SEC 1, 2.3.4). Every other form is ErrMalformed.
+func ParsePublicKey(b []byte) (*PublicKey, error) {
+	pt, err := parsePoint(b)
+	if err != nil {
+		return nil, fmt.Errorf("parse public key: %w", err)
+	}
+	return &PublicKey{pt}, nil
+}
+
+// PublicKeyOf converts a key of the standard library, *ecdsa.PublicKey or *ecdh.PublicKey, which must be on P-256
+// (ErrParameter).
+func PublicKeyOf(pub crypto.PublicKey) (*PublicKey, error) {
+	var uncompressed []byte
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		if k == nil || k.Curve != elliptic.P256() {
+			return nil, parameter("signing key is not on P-256")
+		}
+		b, err := k.Bytes()
+		if err != nil {
+			return nil, parameter("signing key is not on P-256")
+		}
+		uncompressed = b
+	case *ecdh.PublicKey:
+		if k == nil || k.Curve() != ecdh.P256() {
+			return nil, parameter("agreement key is not on P-256")
+		}
+		uncompressed = k.Bytes()
+	default:
+		return nil, parameter("public key of type %T", pub)
+	}
+	return compress(uncompressed)
+}
+
+// compress turns an uncompressed point that the standard library has checked into a key.
+func compress(b []byte) (*PublicKey, error) {
+	if len(b) != 65 {
+		return nil, parameter("public key of %d bytes", len(b))
+	}
+	enc := append([]byte{2 | b[64]&1}, b[1:33]...)
+	return ParsePublicKey(enc)
+}
+
+// Bytes returns the 33-byte compressed form.
+func (k *PublicKey) Bytes() []byte { return bytes.Clone(k.pt.enc[:]) }
+
+// Equal reports whether both are the same key.
+func (k *PublicKey) Equal(other *PublicKey) bool {
+	return k != nil && other != nil && k.pt.enc == other.pt.enc
+}
+
+// ID returns the key's id.
+func (k *PublicKey) ID() KeyID { return keyID(k.pt.enc[:]) }
+
+// String returns the key's id.
+func (k *PublicKey) String() string {
+	if k == nil {
+		return "pre.PublicKey(nil)"
+	}
+	return "pre.PublicKey(" + k.ID().String() + ")"
+}
+
+// ECDSA returns the key for signature verification by the standard library.
+func (k *PublicKey) ECDSA() (*ecdsa.PublicKey, error) {
+	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), k.pt.p.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("convert public key: %w", err)
+	}
+	return pub, nil
+}
+
+// ECDH returns the key for key agreement by the standard library.
+func (k *PublicKey) ECDH() (*ecdh.PublicKey, error) {
+	pub, err := ecdh.P256().NewPublicKey(k.pt.p.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("convert public key: %w", err)
+	}
+	return pub, nil
+}
+
+// ECDHer is the one operation that opening needs of a reader's or owner's private key. *PrivateKey implements it; so can a
+// smart card, an HSM or a non-extractable browser key.
+type ECDHer interface {
+	// Public returns the public key that belongs to the private key.
+	Public() *PublicKey
+	// ECDH returns the x coordinate, 32 bytes, of the private key times peer (SP 800-56A, 5.7.1.2).
+	ECDH(peer *PublicKey) ([]byte, error)
+}
+
+// PrivateKey is a non-zero P-256 scalar with its public key. It prints as the id of its public key only. It is immutable
+// and safe for concurrent use.
+type PrivateKey struct {
+	d   scalar
+	pub *PublicKey
+}
+
+var _ ECDHer = (*PrivateKey)(nil)
+
+func newPrivateKey(d scalar) (*PrivateKey, error) {
+	pt, err := newPoint(baseMul(d))
+	if err != nil {
+		return nil, err
+	}
+	return &PrivateKey{d: d, pub: &PublicKey{pt}}, nil
+}
+
+// GeneratePrivateKey draws a key. A nil source means crypto/rand, which is what all but tests want.
+func GeneratePrivateKey(source io.Reader) (*PrivateKey, error) {
+	d, err := randomScalar(source)
+	if err != nil {
+		return nil, fmt.Errorf("generate private key: %w", err)
+	}
+	return newPrivateKey(d)
+}
+
+// ParsePrivateKey decodes 32 big-endian bytes. Zero and values not below the group order are ErrMalformed.
+func ParsePrivateKey(b []byte) (*PrivateKey, error) {
+	d, err := parseScalar(b)
+	if err != nil {
+		return nil, fmt.Errorf("parse private key: %w", err)
+	}
+	return newPrivateKey(d)
+}
+
+// Public returns the public key.
+func (k *PrivateKey) Public() *PublicKey { return k.pub }
+
+// InsecureBytes returns the secret scalar, 32 bytes, for a keystore that seals it. The name is a warning to the reader of
+// the call: these bytes are the key.
+func (k *PrivateKey) InsecureBytes() []byte { return k.d.bytes() }
+
+// ECDH implements ECDHer with crypto/ecdh.
+func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {
+	if peer == nil {
+		return nil, parameter("no peer key")
+	}
+	priv, err := ecdh.P256().NewPrivateKey(k.d.bytes())
+	if err != nil {
+		return nil, fmt.Errorf("convert private key: %w", err)
+	}
+	pub, err := peer.ECDH()
+	if err != nil {
+		return nil, err
+	}
+	x, err := priv.ECDH(pub)
+	if err != nil {
+		return nil, fmt.Errorf("agree on key: %w", err)
+	}
+	return x, nil
+}
+
+// String returns a name that shows the public key's id and nothing of the secret.
+func (k *PrivateKey) String() string {
+	if k == nil || k.pub == nil {
+		return "pre.PrivateKey(nil)"
+	}
+	return "pre.PrivateKey(" + k.pub.ID().String() + ")"
+}
+
+// GoString is String.
+func (k *PrivateKey) GoString() string { return k.String() }
+
+// Format writes String for every verb, so that no verb prints the secret.
+func (k *PrivateKey) Format(f fmt.State, _ rune) { redact(f, k.String()) }
+
+func redact(f fmt.State, name string) { _, _ = io.WriteString(f, name) }
+
+// SeedSize is the length in bytes of a patient's root seed.
+const SeedSize = 32
+
+// DeriveScopeKey derives the delegating key of one scope and epoch from the patient's root seed of 32 random bytes, by
+// HKDF-SHA-256 to 48 bytes reduced modulo n. Records of the scope are encapsulated to its public key, and it is the one key
+// that t colluding gateways with a reader could recover, so it is used for nothing else.
+func DeriveScopeKey(seed []byte, scopeID string, epoch uint32) (*PrivateKey, error) {
+	return deriveScope(labelScopeKey, seed, scopeID, epoch)
+}
+
+// DeriveScopeSigner derives the key that signs the key fragments of one scope and epoch: independent of the delegating key,
+// so that recovering that one forges no fragments.
+func DeriveScopeSigner(seed []byte, scopeID string, epoch uint32) (*PrivateKey, error) {
+	return deriveScope(labelScopeSigner, seed, scopeID, epoch)
+}
+
+func deriveScope(label string, seed []byte, scopeID string, epoch uint32) (*PrivateKey, error) {
+	if len(seed) != SeedSize {
+		return nil, parameter("seed of %d bytes", len(seed))
+	}
+	if scopeID == "" {
+		return nil, parameter("no scope")
+	}
+	wide, err := deriveKey(seed, nil, wideSize, label, []byte(scopeID), binary.BigEndian.AppendUint32(nil, epoch))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(wide)
+	d := reduceWide((*[wideSize]byte)(wide))
+	if d.isZero() { // probability 2^-256; another epoch gives another key
+		return nil, parameter("seed, scope and epoch derive no key")
+	}
+	return newPrivateKey(d)
+}

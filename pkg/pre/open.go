@@ -1,0 +1,152 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pre
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Open recovers K_pre from the fragments of at least threshold distinct gateways, with one operation of the reader's private
+// key. Every fragment is verified; p.Gateway is ignored, since each fragment is checked against the gateway it names.
+// Fragments that are wrong, repeat a gateway or come from another Rekey run do not count and do not hurt: as long as
+// threshold good ones of one run remain the record opens, so no liar can block a reader. When too few remain the error
+// is ErrTooFewFragments joined with one *GatewayError for each refused fragment. To name liars after a success too,
+// use OpenReport.
+func Open(reader ECDHer, c *Capsule, threshold int, p ReencryptParams, frags []*CapsuleFragment) ([]byte, error) {
+	key, _, err := OpenReport(reader, c, threshold, p, frags)
+	return key, err
+}
+
+// OpenReport is Open, and also returns one *GatewayError for each fragment it refused, whether or not enough remained.
+func OpenReport(
+	reader ECDHer, c *Capsule, threshold int, p ReencryptParams, frags []*CapsuleFragment,
+) ([]byte, []*GatewayError, error) {
+	if err := validateOpen(reader, c, threshold, p); err != nil {
+		return nil, nil, fmt.Errorf("open: %w", err)
+	}
+	if err := c.Verify(p.Delegating, p.Context); err != nil {
+		return nil, nil, fmt.Errorf("open: %w", err)
+	}
+	valid, refused := sortFragments(c, p, frags)
+	if len(valid) < threshold {
+		errs := []error{fmt.Errorf("open: %d of %d: %w", len(valid), threshold, ErrTooFewFragments)}
+		for _, r := range refused {
+			errs = append(errs, r)
+		}
+		return nil, refused, errors.Join(errs...)
+	}
+	key, err := combine(reader, c, p, valid[:threshold])
+	if err != nil {
+		return nil, refused, fmt.Errorf("open: %w", err)
+	}
+	return key, refused, nil
+}
+
+func validateOpen(reader ECDHer, c *Capsule, threshold int, p ReencryptParams) error {
+	if reader == nil || c == nil {
+		return parameter("reader key and capsule are required")
+	}
+	if err := p.names().validate(); err != nil {
+		return err
+	}
+	if !p.Reader.Equal(reader.Public()) {
+		return parameter("the request is for another reader")
+	}
+	if threshold < 1 || threshold > MaxGateways {
+		return parameter("threshold %d", threshold)
+	}
+	return nil
+}
+
+// sortFragments verifies every fragment and returns the largest set of valid ones of one Rekey run with distinct gateways.
+func sortFragments(c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]*CapsuleFragment, []*GatewayError) {
+	var refused []*GatewayError
+	runs := map[[PointSize]byte][]*CapsuleFragment{}
+	for _, f := range frags {
+		if f == nil {
+			continue
+		}
+		p.Gateway = f.gateway
+		if err := f.Verify(c, p); err != nil {
+			refused = append(refused, asGatewayError(f.gateway, err))
+			continue
+		}
+		if run := runs[f.xa.enc]; !repeats(run, f) {
+			runs[f.xa.enc] = append(run, f)
+		}
+	}
+	ordered := make([][]*CapsuleFragment, 0, len(runs))
+	for _, run := range runs {
+		ordered = append(ordered, run)
+	}
+	sort.Slice(ordered, func(i, j int) bool {
+		if len(ordered[i]) != len(ordered[j]) {
+			return len(ordered[i]) > len(ordered[j])
+		}
+		return string(ordered[i][0].xa.enc[:]) < string(ordered[j][0].xa.enc[:])
+	})
+	if len(ordered) == 0 {
+		return nil, refused
+	}
+	for _, run := range ordered[1:] {
+		for _, f := range run {
+			err := unproven("fragment does not belong to the same key fragments as the others")
+			refused = append(refused, &GatewayError{f.gateway, err})
+		}
+	}
+	return ordered[0], refused
+}
+
+// repeats reports whether f adds nothing to run: its gateway, or its fragment, is already there.
+func repeats(run []*CapsuleFragment, f *CapsuleFragment) bool {
+	for _, other := range run {
+		if other.gateway == f.gateway || other.id == f.id {
+			return true
+		}
+	}
+	return false
+}
+
+func asGatewayError(gateway string, err error) *GatewayError {
+	if ge := (*GatewayError)(nil); errors.As(err, &ge) {
+		return ge
+	}
+	return &GatewayError{gateway, err}
+}
+
+// combine interpolates E' = Σ λ_i·E1_i = f(0)·E and V' likewise. With d·f(0) = a it follows that d·(E'+V') = a·(E+V), whose x
+// coordinate is the one the author used. It also checks (s/d)·pk_A = V' + h·E', which fails if and only if the patient's
+// key fragments do not lie on one polynomial of this delegating key.
+func combine(reader ECDHer, c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]byte, error) {
+	dh, err := agree(reader, &PublicKey{frags[0].xa})
+	if err != nil {
+		return nil, err
+	}
+	ex := exchange{xa: frags[0].xa, reader: p.Reader.pt, dh: dh}
+	xs := make([]scalar, len(frags))
+	for i, f := range frags {
+		xs[i] = ex.coordinate(f.id)
+	}
+	lambdas, ok := lagrangeAtZero(xs)
+	if !ok {
+		return nil, unproven("two key fragments are the same")
+	}
+	e, v := mul(lambdas[0], frags[0].e1.p), mul(lambdas[0], frags[0].v1.p)
+	for i, f := range frags[1:] {
+		e, v = add(e, mul(lambdas[i+1], f.e1.p)), add(v, mul(lambdas[i+1], f.v1.p))
+	}
+	d := ex.d()
+	h := c.challenge(p.Delegating, p.Context)
+	if mul(c.s.mul(d.inv()), p.Delegating.pt.p).Equal(add(v, mul(h, e))) != 1 {
+		return nil, unproven("the key fragments do not belong together or the threshold is too low")
+	}
+	z, err := mul(d, add(e, v)).BytesX()
+	if err != nil {
+		return nil, unproven("fragments combine to no key")
+	}
+	defer clear(z)
+	return c.key(z, p.Context)
+}
