@@ -1,0 +1,154 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ipfs
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/ipfs/kubo/client/rpc"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	bufferSize  = 256 << 10 // bytes, of a connection in each direction: one block
+	maxSecret   = 4096      // bytes of a secret file
+)
+
+func newAPI(cfg Config) (*rpc.HttpApi, error) {
+	target, err := parseEndpoint(cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if !target.private() && !cfg.InsecurePlainHTTP {
+		return nil, fmt.Errorf("endpoint %s would carry the secret in clear to another machine: use https", cfg.Endpoint)
+	}
+	// No proxy: the daemon is a neighbour. No connection is kept: the daemon closes one whenever a stream breaks off, and
+	// a POST cannot be repeated on a new one.
+	dialer := net.Dialer{Timeout: dialTimeout}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if target.socket != "" {
+				network, address = "unix", target.socket
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		DisableKeepAlives:   true,
+		DisableCompression:  true,
+		TLSHandshakeTimeout: dialTimeout,
+		WriteBufferSize:     bufferSize,
+		ReadBufferSize:      bufferSize,
+	}
+	api, err := rpc.NewURLApiWithClient(target.url, &http.Client{Transport: transport})
+	if err != nil {
+		return nil, fmt.Errorf("set up client: %w", err)
+	}
+	if cfg.SecretFile != "" {
+		header, err := readSecret(cfg.SecretFile)
+		if err != nil {
+			return nil, err
+		}
+		api.Headers.Set("Authorization", header)
+	}
+	return api, nil
+}
+
+// target is where requests go: a base URL, and the socket to dial when it is not a network address.
+type target struct {
+	url    string
+	socket string
+}
+
+func parseEndpoint(endpoint string) (target, error) {
+	if strings.HasPrefix(endpoint, "/") {
+		return parseMultiaddr(endpoint)
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return target{}, errors.New("endpoint is neither a multiaddr nor an http or https URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		return target{}, errors.New("endpoint URL may only name a host and a port")
+	}
+	return target{url: u.Scheme + "://" + u.Host}, nil
+}
+
+func parseMultiaddr(endpoint string) (target, error) {
+	addr, err := multiaddr.NewMultiaddr(endpoint)
+	if err != nil {
+		return target{}, fmt.Errorf("parse endpoint: %w", err)
+	}
+	network, address, err := manet.DialArgs(addr)
+	if err != nil {
+		return target{}, fmt.Errorf("parse endpoint: %w", err)
+	}
+	if network == "unix" {
+		return target{url: "http://unix", socket: address}, nil
+	}
+	scheme := "http"
+	for _, p := range addr.Protocols() {
+		if p.Code == multiaddr.P_HTTPS || p.Code == multiaddr.P_TLS {
+			scheme = "https"
+		}
+	}
+	return target{url: scheme + "://" + address}, nil
+}
+
+// private reports whether requests are encrypted or stay on this machine.
+func (t target) private() bool {
+	u, err := url.Parse(t.url)
+	if err != nil {
+		return false
+	}
+	if t.socket != "" || u.Scheme == "https" || u.Hostname() == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err == nil && ip.IsLoopback()
+}
+
+// readSecret returns the Authorization header for the secret in a file, which must not be readable by everybody.
+// Errors never quote the content.
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // the path is the operator's configuration
+	if err != nil {
+		return "", fmt.Errorf("open secret file: %w", err)
+	}
+	defer func() { _ = f.Close() }() // read only
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("look at secret file: %w", err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
+		return "", fmt.Errorf("secret file %s is open to everybody (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("read secret file: %w", err)
+	}
+	kind, value, _ := bytes.Cut(bytes.TrimSpace(b), []byte{':'})
+	usable := len(b) <= maxSecret && len(value) > 0 && !bytes.ContainsAny(value, "\r\n")
+	switch {
+	case usable && string(kind) == "bearer":
+		return "Bearer " + string(value), nil
+	case usable && string(kind) == "basic" && bytes.IndexByte(value, ':') > 0:
+		return "Basic " + base64.StdEncoding.EncodeToString(value), nil
+	default:
+		return "", fmt.Errorf("secret file %s is not of the form bearer:TOKEN or basic:USER:PASSWORD", path)
+	}
+}
