@@ -133,6 +133,12 @@ func (r *SealingReader) Read(p []byte) (int, error) {
 		if r.err != nil {
 			return 0, r.err
 		}
+		if len(p) >= SegmentSize { // sealed in place: one copy less
+			if n := len(r.nextInto(p)); n > 0 {
+				return n, nil
+			}
+			continue
+		}
 		r.fill()
 	}
 	n := copy(p, r.segment)
@@ -148,27 +154,31 @@ func (r *SealingReader) WriteTo(dst io.Writer) (int64, error) {
 // Size returns the number of plaintext bytes sealed so far; after io.EOF it is the plaintext length of the payload.
 func (r *SealingReader) Size() uint64 { return r.size }
 
-// fill seals the next segment, or sets err. A segment is emitted only when it is known whether another follows.
-func (r *SealingReader) fill() {
+func (r *SealingReader) fill() { r.segment = r.nextInto(r.buf) }
+
+// nextInto seals the next segment into dst, or sets err and returns nothing. A segment is sealed only when it is known
+// whether another follows; after the final one err is io.EOF.
+func (r *SealingReader) nextInto(dst []byte) []byte {
 	n, err := readFull(r.src, r.plain[r.kept:])
 	n += r.kept
 	final := errors.Is(err, errEnd)
 	if err != nil && !final {
 		r.err = fmt.Errorf("read plaintext: %w", err)
-		return
+		return nil
 	}
 	size := min(n, SegmentPlainSize)
-	r.segment, err = r.seg.seal(r.buf, r.plain[:size], final)
+	segment, err := r.seg.seal(dst, r.plain[:size], final)
 	if err != nil {
 		r.err = err
-		return
+		return nil
 	}
 	r.size += uint64(size)
 	if final {
 		clear(r.plain)
 		r.err = io.EOF
-		return
+		return segment
 	}
 	r.plain[0] = r.plain[SegmentPlainSize]
 	r.kept = 1
+	return segment
 }
