@@ -23,6 +23,8 @@ type Capsule struct {
 	s    scalar
 }
 
+func (c *Capsule) valid() bool { return c != nil && c.e.p != nil && c.v.p != nil && c.s.n != nil }
+
 // ParseCapsule decodes 98 bytes. It cannot check the proof, which needs the scope key and context: see Verify.
 func ParseCapsule(b []byte) (*Capsule, error) {
 	c, err := parseCapsule(b)
@@ -49,7 +51,7 @@ func (c *Capsule) Bytes() []byte {
 // Verify checks that the capsule was made for scope key pk and record context ctx: s·G = V + h·E. Otherwise ErrProof.
 // It is deterministic and needs no secret, so a ledger can check it at registration.
 func (c *Capsule) Verify(pk *PublicKey, ctx [HashSize]byte) error {
-	if c == nil || pk == nil {
+	if !c.valid() || !pk.valid() {
 		return parameter("verify capsule: capsule and scope key are required")
 	}
 	h := c.challenge(pk, ctx)
@@ -74,7 +76,7 @@ func (c *Capsule) key(z []byte, ctx [HashSize]byte) ([]byte, error) {
 // Encapsulate makes a capsule for scope key pk and record context ctx, and the 32-byte K_pre it carries. It needs nothing of
 // the patient but the public key. A nil source means crypto/rand.
 func Encapsulate(source io.Reader, pk *PublicKey, ctx [HashSize]byte) (*Capsule, []byte, error) {
-	if pk == nil {
+	if !pk.valid() {
 		return nil, nil, parameter("encapsulate: no scope key")
 	}
 	r, err := randomScalar(source)
@@ -107,7 +109,7 @@ func Encapsulate(source io.Reader, pk *PublicKey, ctx [HashSize]byte) (*Capsule,
 
 // Decapsulate recovers K_pre with the scope's private key, after checking the capsule's proof (ErrProof).
 func Decapsulate(owner ECDHer, c *Capsule, ctx [HashSize]byte) ([]byte, error) {
-	if owner == nil || c == nil {
+	if owner == nil || !c.valid() {
 		return nil, parameter("decapsulate: key and capsule are required")
 	}
 	if err := c.Verify(owner.Public(), ctx); err != nil {

@@ -35,6 +35,8 @@ type CapsuleFragment struct {
 	h, z   scalar
 }
 
+func (f *CapsuleFragment) valid() bool { return f != nil && f.e1.p != nil }
+
 // ParseCapsuleFragment decodes E1 33 ‖ V1 33 ‖ id 32 ‖ X_A 33 ‖ U1 33 ‖ h 32 ‖ z 32 ‖ signature 64 ‖ grant 32 ‖ gateway
 // id with a length byte.
 func ParseCapsuleFragment(b []byte) (*CapsuleFragment, error) {
@@ -65,7 +67,7 @@ func (f *CapsuleFragment) Bytes() []byte {
 // expiry before, and takes the capsule and the values of p from the ledger, never from whoever asks. A nil source means
 // crypto/rand.
 func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) (*CapsuleFragment, error) {
-	if c == nil || k == nil {
+	if !c.valid() || !k.valid() {
 		return nil, parameter("re-encrypt: capsule and key fragment are required")
 	}
 	if err := k.Verify(p.Delegating, p.Reader, p.Signer, p.Gateway, p.Grant); err != nil {
@@ -76,13 +78,13 @@ func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) 
 	}
 	f := &CapsuleFragment{fragmentBase: k.fragmentBase}
 	var err error
-	if f.e1, err = newPoint(mul(k.rk, c.e.p)); err != nil {
+	if f.e1, err = newPoint(mul(*k.rk, c.e.p)); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
-	if f.v1, err = newPoint(mul(k.rk, c.v.p)); err != nil {
+	if f.v1, err = newPoint(mul(*k.rk, c.v.p)); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
-	if err := f.prove(source, c, k.rk, p); err != nil {
+	if err := f.prove(source, c, *k.rk, p); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
 	return f, nil
@@ -128,7 +130,7 @@ func (f *CapsuleFragment) challenge(c *Capsule, p ReencryptParams, e2, v2, u2 el
 // no secret. The capsule's own proof is not checked again: see Capsule.Verify.
 func (f *CapsuleFragment) Verify(c *Capsule, p ReencryptParams) error {
 	names := p.names()
-	if err := names.validate(); f == nil || c == nil || err != nil {
+	if err := names.validate(); !f.valid() || !c.valid() || err != nil {
 		return parameter("verify capsule fragment: fragment, capsule and all keys are required")
 	}
 	if err := f.verify(c, p); err != nil {

@@ -7,7 +7,7 @@ import "fmt"
 
 // SealKeyFragment seals a key fragment to its gateway, bound to the fragment's grant and gateway id.
 func SealKeyFragment(gateway *HybridPublicKey, k *KeyFragment) ([]byte, error) {
-	if k == nil {
+	if !k.valid() {
 		return nil, parameter("seal key fragment: no fragment")
 	}
 	b := k.Bytes()

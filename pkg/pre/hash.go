@@ -25,6 +25,7 @@ const (
 	labelGateway       = "gateway"
 	labelScopeKey      = "scope key"
 	labelScopeSigner   = "scope signer"
+	labelHybridKey     = "hybrid key"
 	labelSeal          = "seal"
 	labelSealKey       = "seal key"
 	labelShare         = "share"

@@ -73,9 +73,12 @@ func (k *HybridPublicKey) String() string {
 // HybridPrivateKey opens what was sealed to its public key. It prints as the id of its public key only. It is immutable and
 // safe for concurrent use.
 type HybridPrivateKey struct {
-	key hpke.PrivateKey
+	key *hybridSecret
 	pub *HybridPublicKey
 }
+
+// hybridSecret keeps the key behind two pointers, for the reason that hide gives.
+type hybridSecret struct{ hpke hpke.PrivateKey }
 
 // GenerateHybridKey draws a key. There is no random source to choose: the key schedule takes its own from crypto/rand.
 func GenerateHybridKey() (*HybridPrivateKey, error) {
@@ -100,7 +103,17 @@ func ParseHybridPrivateKey(seed []byte) (*HybridPrivateKey, error) {
 
 func newHybridPrivateKey(key hpke.PrivateKey) *HybridPrivateKey {
 	pub := key.PublicKey()
-	return &HybridPrivateKey{key, &HybridPublicKey{pub, pub.Bytes()}}
+	return &HybridPrivateKey{&hybridSecret{key}, &HybridPublicKey{pub, pub.Bytes()}}
+}
+
+// DeriveHybridKey derives a hybrid key from a patient's root seed of 32 random bytes, one for each purpose and epoch.
+func DeriveHybridKey(seed []byte, purpose string, epoch uint32) (*HybridPrivateKey, error) {
+	derived, err := deriveFromSeed(labelHybridKey, seed, HybridPrivateKeySize, purpose, epoch)
+	if err != nil {
+		return nil, fmt.Errorf("derive hybrid key: %w", err)
+	}
+	defer clear(derived)
+	return ParseHybridPrivateKey(derived)
 }
 
 // Public returns the public key.
@@ -108,7 +121,7 @@ func (k *HybridPrivateKey) Public() *HybridPublicKey { return k.pub }
 
 // InsecureBytes returns the 32-byte seed, which is the key, for a keystore that seals it.
 func (k *HybridPrivateKey) InsecureBytes() ([]byte, error) {
-	b, err := k.key.Bytes()
+	b, err := k.key.hpke.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("encode hybrid private key: %w", err)
 	}
@@ -136,7 +149,7 @@ func (k *HybridPrivateKey) Format(f fmt.State, _ rune) { redact(f, k.String()) }
 // It is HPKE (RFC 9180) in base mode with an exported key, and AES-256-GCM with a nonce drawn inside the cryptographic module:
 // HPKE's own encryption counts nonces outside of it, which the certified version of Go's FIPS 140-3 module refuses.
 func SealTo(pk *HybridPublicKey, info, plaintext []byte) ([]byte, error) {
-	if pk == nil {
+	if pk == nil || pk.key == nil {
 		return nil, parameter("seal: no public key")
 	}
 	enc, sender, err := hpke.NewSender(pk.key, hpke.HKDFSHA256(), hpke.ExportOnly(), joinParts(labelSeal, info))
@@ -159,7 +172,7 @@ func SealTo(pk *HybridPublicKey, info, plaintext []byte) ([]byte, error) {
 // OpenFrom decrypts what SealTo sealed under the same info. ErrMalformed says that it cannot be a sealed object of this suite,
 // ErrDecrypt that it does not open with this key and info.
 func (k *HybridPrivateKey) OpenFrom(info, sealed []byte) ([]byte, error) {
-	if k == nil {
+	if k == nil || k.key == nil {
 		return nil, parameter("open sealed: no private key")
 	}
 	if len(sealed) < SealOverhead {
@@ -169,7 +182,7 @@ func (k *HybridPrivateKey) OpenFrom(info, sealed []byte) ([]byte, error) {
 	if id := binary.BigEndian.Uint16(header); id != KEMID {
 		return nil, malformed("open sealed: KEM %#04x", id)
 	}
-	recipient, err := hpke.NewRecipient(header[kemIDSize:], k.key, hpke.HKDFSHA256(), hpke.ExportOnly(),
+	recipient, err := hpke.NewRecipient(header[kemIDSize:], k.key.hpke, hpke.HKDFSHA256(), hpke.ExportOnly(),
 		joinParts(labelSeal, info))
 	if err != nil { // the P-256 half of the encapsulation is not a point
 		return nil, fmt.Errorf("open sealed: %w", ErrDecrypt)

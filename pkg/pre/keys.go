@@ -27,8 +27,11 @@ func keyID(encoding []byte) KeyID {
 	return KeyID(h[:16])
 }
 
-// PublicKey is a P-256 point other than the identity. It is immutable and safe for concurrent use.
+// PublicKey is a P-256 point other than the identity. It is immutable and safe for concurrent use. The zero value is no key
+// and refused everywhere.
 type PublicKey struct{ pt point }
+
+func (k *PublicKey) valid() bool { return k != nil && k.pt.p != nil }
 
 // ParsePublicKey decodes a key from its 33-byte compressed form (SEC 1, 2.3.4). Every other form is ErrMalformed.
 func ParsePublicKey(b []byte) (*PublicKey, error) {
@@ -78,7 +81,7 @@ func (k *PublicKey) Bytes() []byte { return bytes.Clone(k.pt.enc[:]) }
 
 // Equal reports whether both are the same key.
 func (k *PublicKey) Equal(other *PublicKey) bool {
-	return k != nil && other != nil && k.pt.enc == other.pt.enc
+	return k.valid() && other.valid() && k.pt.enc == other.pt.enc
 }
 
 // ID returns the key's id.
@@ -86,7 +89,7 @@ func (k *PublicKey) ID() KeyID { return keyID(k.pt.enc[:]) }
 
 // String returns the key's id.
 func (k *PublicKey) String() string {
-	if k == nil {
+	if !k.valid() {
 		return "pre.PublicKey(nil)"
 	}
 	return "pre.PublicKey(" + k.ID().String() + ")"
@@ -94,6 +97,9 @@ func (k *PublicKey) String() string {
 
 // ECDSA returns the key for signature verification by the standard library.
 func (k *PublicKey) ECDSA() (*ecdsa.PublicKey, error) {
+	if !k.valid() {
+		return nil, parameter("no public key")
+	}
 	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), k.pt.p.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert public key: %w", err)
@@ -103,6 +109,9 @@ func (k *PublicKey) ECDSA() (*ecdsa.PublicKey, error) {
 
 // ECDH returns the key for key agreement by the standard library.
 func (k *PublicKey) ECDH() (*ecdh.PublicKey, error) {
+	if !k.valid() {
+		return nil, parameter("no public key")
+	}
 	pub, err := ecdh.P256().NewPublicKey(k.pt.p.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert public key: %w", err)
@@ -122,9 +131,11 @@ type ECDHer interface {
 // PrivateKey is a non-zero P-256 scalar with its public key. It prints as the id of its public key only. It is immutable
 // and safe for concurrent use.
 type PrivateKey struct {
-	d   scalar
+	d   *scalar // see hide
 	pub *PublicKey
 }
+
+func (k *PrivateKey) valid() bool { return k != nil && k.pub.valid() }
 
 var _ ECDHer = (*PrivateKey)(nil)
 
@@ -133,7 +144,7 @@ func newPrivateKey(d scalar) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PrivateKey{d: d, pub: &PublicKey{pt}}, nil
+	return &PrivateKey{d: hide(d), pub: &PublicKey{pt}}, nil
 }
 
 // GeneratePrivateKey draws a key. A nil source means crypto/rand, which is what all but tests want.
@@ -154,8 +165,13 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	return newPrivateKey(d)
 }
 
-// Public returns the public key.
-func (k *PrivateKey) Public() *PublicKey { return k.pub }
+// Public returns the public key, or nil if there is no key.
+func (k *PrivateKey) Public() *PublicKey {
+	if !k.valid() {
+		return nil
+	}
+	return k.pub
+}
 
 // InsecureBytes returns the secret scalar, 32 bytes, for a keystore that seals it. The name is a warning to the reader of
 // the call: these bytes are the key.
@@ -163,8 +179,8 @@ func (k *PrivateKey) InsecureBytes() []byte { return k.d.bytes() }
 
 // ECDH implements ECDHer with crypto/ecdh.
 func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {
-	if peer == nil {
-		return nil, parameter("no peer key")
+	if !k.valid() || !peer.valid() {
+		return nil, parameter("private key and peer key are required")
 	}
 	priv, err := ecdh.P256().NewPrivateKey(k.d.bytes())
 	if err != nil {
@@ -183,7 +199,7 @@ func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {
 
 // String returns a name that shows the public key's id and nothing of the secret.
 func (k *PrivateKey) String() string {
-	if k == nil || k.pub == nil {
+	if !k.valid() {
 		return "pre.PrivateKey(nil)"
 	}
 	return "pre.PrivateKey(" + k.pub.ID().String() + ")"
@@ -214,20 +230,25 @@ func DeriveScopeSigner(seed []byte, scopeID string, epoch uint32) (*PrivateKey, 
 }
 
 func deriveScope(label string, seed []byte, scopeID string, epoch uint32) (*PrivateKey, error) {
-	if len(seed) != SeedSize {
-		return nil, parameter("seed of %d bytes", len(seed))
-	}
-	if scopeID == "" {
-		return nil, parameter("no scope")
-	}
-	wide, err := deriveKey(seed, nil, wideSize, label, []byte(scopeID), binary.BigEndian.AppendUint32(nil, epoch))
+	wide, err := deriveFromSeed(label, seed, wideSize, scopeID, epoch)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("derive %s: %w", label, err)
 	}
 	defer clear(wide)
 	d := reduceWide((*[wideSize]byte)(wide))
 	if d.isZero() { // probability 2^-256; another epoch gives another key
-		return nil, parameter("seed, scope and epoch derive no key")
+		return nil, parameter("derive %s: seed, scope and epoch derive no key", label)
 	}
 	return newPrivateKey(d)
+}
+
+// deriveFromSeed derives size bytes from a root seed for one name and epoch.
+func deriveFromSeed(label string, seed []byte, size int, name string, epoch uint32) ([]byte, error) {
+	if len(seed) != SeedSize {
+		return nil, parameter("seed of %d bytes", len(seed))
+	}
+	if name == "" {
+		return nil, parameter("no name")
+	}
+	return deriveKey(seed, nil, size, label, []byte(name), binary.BigEndian.AppendUint32(nil, epoch))
 }

@@ -23,7 +23,7 @@ type fragmentBase struct {
 type fragmentNames struct{ delegating, reader, signer *PublicKey }
 
 func (n fragmentNames) validate() error {
-	if n.delegating == nil || n.reader == nil || n.signer == nil {
+	if !n.delegating.valid() || !n.reader.valid() || !n.signer.valid() {
 		return parameter("delegating, reader and signer keys are required")
 	}
 	return nil
@@ -66,11 +66,10 @@ func (f *fragmentBase) Commitment() [HashSize]byte {
 // way, never show it to the reader. It prints without its secret, is immutable and safe for concurrent use.
 type KeyFragment struct {
 	fragmentBase
-	rk scalar
+	rk *scalar // see hide
 }
 
-// keyFragmentFixed is the length in bytes of an encoded key fragment without the gateway id.
-const keyFragmentFixed = HashSize + ScalarSize + 2*PointSize + HashSize + SignatureSize + 1
+func (k *KeyFragment) valid() bool { return k != nil && k.rk != nil }
 
 // ParseKeyFragment decodes id 32 ‖ rk 32 ‖ X_A 33 ‖ U1 33 ‖ grant 32 ‖ signature 64 ‖ gateway id with a length byte. U is
 // not part of it: it is a constant of the suite.
@@ -78,7 +77,7 @@ func ParseKeyFragment(b []byte) (*KeyFragment, error) {
 	r := reader{b: b}
 	k := &KeyFragment{}
 	k.id = r.hash()
-	k.rk = r.scalar()
+	k.rk = hide(r.scalar())
 	k.xa, k.u1 = r.point(), r.point()
 	k.grant = r.hash()
 	k.sig = r.signature()
@@ -102,10 +101,10 @@ func (k *KeyFragment) Bytes() []byte {
 // set lie on one polynomial: only opening does.
 func (k *KeyFragment) Verify(delegating, reader, signer *PublicKey, gateway string, grant [HashSize]byte) error {
 	names := fragmentNames{delegating, reader, signer}
-	if err := names.validate(); k == nil || err != nil {
+	if err := names.validate(); !k.valid() || err != nil {
 		return parameter("verify key fragment: fragment and all keys are required")
 	}
-	if mul(k.rk, generatorU().p).Equal(k.u1.p) != 1 {
+	if mul(*k.rk, generatorU().p).Equal(k.u1.p) != 1 {
 		return unproven("verify key fragment: commitment does not match")
 	}
 	if err := k.verifyNames(names, gateway, grant); err != nil {
@@ -116,7 +115,7 @@ func (k *KeyFragment) Verify(delegating, reader, signer *PublicKey, gateway stri
 
 // String returns gateway and the start of the fragment's commitment, and nothing secret.
 func (k *KeyFragment) String() string {
-	if k == nil {
+	if !k.valid() {
 		return "pre.KeyFragment(nil)"
 	}
 	c := k.Commitment()

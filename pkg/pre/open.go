@@ -46,7 +46,7 @@ func OpenReport(
 }
 
 func validateOpen(reader ECDHer, c *Capsule, threshold int, p ReencryptParams) error {
-	if reader == nil || c == nil {
+	if reader == nil || !c.valid() {
 		return parameter("reader key and capsule are required")
 	}
 	if err := p.names().validate(); err != nil {
@@ -66,7 +66,7 @@ func sortFragments(c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]*
 	var refused []*GatewayError
 	runs := map[[PointSize]byte][]*CapsuleFragment{}
 	for _, f := range frags {
-		if f == nil {
+		if !f.valid() {
 			continue
 		}
 		p.Gateway = f.gateway

@@ -21,7 +21,7 @@ type RekeyParams struct {
 }
 
 func (p *RekeyParams) validate() error {
-	if p.Reader == nil {
+	if !p.Reader.valid() {
 		return parameter("no reader key")
 	}
 	return validateThreshold(p.Threshold, p.Gateways)
@@ -55,7 +55,7 @@ func validateThreshold(threshold int, gateways []string) error {
 // With x_A fresh, X_A = x_A·G and dh = x(x_A·pk_B): d = H_s("d", X_A, pk_B, dh), f random of degree t-1 with f(0) = a/d,
 // x_i = H_s("x", X_A, pk_B, dh, id_i) and rk_i = f(x_i). The points x_i of evaluation are secret from the gateways.
 func Rekey(source io.Reader, delegating *PrivateKey, signer crypto.Signer, p RekeyParams) ([]*KeyFragment, error) {
-	if delegating == nil || signer == nil {
+	if !delegating.valid() || signer == nil {
 		return nil, parameter("rekey: delegating key and signer are required")
 	}
 	if err := p.validate(); err != nil {
@@ -115,8 +115,8 @@ func (s *sharing) fragment(source io.Reader, gateway string, grant [HashSize]byt
 	if _, err := io.ReadFull(randomOr(source), k.id[:]); err != nil {
 		return nil, fmt.Errorf("read randomness: %w", err)
 	}
-	k.rk = s.f.at(s.exchange.coordinate(k.id))
-	u1, err := newPoint(mul(k.rk, generatorU().p))
+	k.rk = hide(s.f.at(s.exchange.coordinate(k.id)))
+	u1, err := newPoint(mul(*k.rk, generatorU().p))
 	if err != nil { // f(x) = 0, probability 2^-256
 		return nil, parameter("random source yields a zero fragment")
 	}

@@ -36,7 +36,7 @@ type Share struct {
 	gateway string
 	index   uint8
 	ctx     [HashSize]byte
-	y       scalar
+	y       *scalar // see hide
 }
 
 // Gateway returns the id of the gateway whose share it is.
@@ -192,7 +192,7 @@ func OpenReSealedShare(
 	if err != nil || share.Index == 0 {
 		return Share{}, &GatewayError{share.Gateway, malformed("open share: value or index")}
 	}
-	return Share{gateway: share.Gateway, index: share.Index, ctx: ctx, y: y}, nil
+	return Share{gateway: share.Gateway, index: share.Index, ctx: ctx, y: hide(y)}, nil
 }
 
 // CombineShares returns K_share from shares of at least threshold distinct indices. Repeated indices do not count
@@ -211,7 +211,7 @@ func CombineShares(threshold int, shares []Share) ([]byte, error) {
 	}
 	secret := interpolate(distinct[:threshold], 0)
 	for _, s := range distinct[threshold:] {
-		if !interpolate(distinct[:threshold], s.index).equal(s.y) {
+		if !interpolate(distinct[:threshold], s.index).equal(*s.y) {
 			return nil, fmt.Errorf("combine shares: the author's shares do not belong together: %w", ErrShare)
 		}
 	}
@@ -222,7 +222,7 @@ func distinctShares(shares []Share) ([]Share, error) {
 	var out []Share
 	seen := map[uint8]bool{}
 	for _, s := range shares {
-		if s.index == 0 || s.y.n == nil {
+		if s.index == 0 || s.y == nil {
 			return nil, parameter("a share is empty")
 		}
 		if s.ctx != shares[0].ctx {
@@ -243,9 +243,9 @@ func interpolate(shares []Share, at uint8) scalar {
 		xs[i] = scalarFromInt(s.index).sub(scalarFromInt(at))
 	}
 	lambdas, _ := lagrangeAtZero(xs) // indices are distinct
-	y := lambdas[0].mul(shares[0].y)
+	y := lambdas[0].mul(*shares[0].y)
 	for i := 1; i < len(shares); i++ {
-		y = y.add(lambdas[i].mul(shares[i].y))
+		y = y.add(lambdas[i].mul(*shares[i].y))
 	}
 	return y
 }

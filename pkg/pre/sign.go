@@ -24,7 +24,7 @@ func (k *PrivateKey) Signer() crypto.Signer { return &signer{k} }
 type signer struct{ key *PrivateKey }
 
 func (s *signer) Public() crypto.PublicKey {
-	pub, err := s.key.pub.ECDSA()
+	pub, err := s.key.Public().ECDSA()
 	if err != nil {
 		return nil
 	}
@@ -32,6 +32,9 @@ func (s *signer) Public() crypto.PublicKey {
 }
 
 func (s *signer) Sign(source io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if !s.key.valid() {
+		return nil, parameter("no signing key")
+	}
 	priv, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), s.key.d.bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert private key: %w", err)
@@ -84,7 +87,7 @@ func checkSignArgs(key crypto.Signer, digest []byte) error {
 // VerifyP256 checks a signature made by SignP256. A signature of another length, with r or s out of range, with the larger of
 // the two possible s, or simply wrong, is ErrProof; so every message has exactly one valid encoding per signing operation.
 func VerifyP256(pub *PublicKey, digest, sig []byte) error {
-	if pub == nil {
+	if !pub.valid() {
 		return parameter("no public key")
 	}
 	if len(digest) != sha256.Size {

@@ -1,0 +1,210 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pre
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/elliptic"
+	"errors"
+	"io"
+	"math/big"
+	"testing"
+	"testing/iotest"
+
+	"github.com/cloudflare/circl/expander"
+	"github.com/cloudflare/circl/group"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestConstantsAreWhatTheyClaim(t *testing.T) {
+	t.Parallel()
+	n := elliptic.P256().Params().N
+	require.Equal(t, n.Bytes(), []byte(orderBytes))
+	require.Equal(t, new(big.Int).Sub(n, big.NewInt(2)).Bytes(), []byte(orderMinus2Bytes))
+
+	require.GreaterOrEqual(t, len(uDomain), 16, "RFC 9380, 3.1")
+	u, err := group.P256.HashToElement([]byte(uMessage), []byte(uDomain)).MarshalBinaryCompress()
+	require.NoError(t, err)
+	require.Equal(t, u, generatorU().bytes(), "U is the hash to the curve it is said to be")
+}
+
+func TestExpandXMDAgreesWithAnotherImplementation(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		msg := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "message")
+		domain := rapid.SliceOfN(rapid.Byte(), 1, 255).Draw(t, "domain")
+		size := rapid.IntRange(1, 200).Draw(t, "size")
+		got := make([]byte, size)
+		expandXMD(got, msg, string(domain))
+		want := expander.NewExpanderMD(crypto.SHA256, domain).Expand(msg, uint(size))
+		require.Equal(t, want, got)
+	})
+}
+
+func TestExpandXMDVectorOfRFC9380(t *testing.T) {
+	t.Parallel()
+	// K.1: DST "QUUX-V01-CS02-with-expander-SHA256-128", 32 bytes of "abc".
+	got := make([]byte, 32)
+	expandXMD(got, []byte("abc"), "QUUX-V01-CS02-with-expander-SHA256-128")
+	require.Equal(t, unhex(t, "d8ccab23b5985ccea865c6c97b6e5b8350e794e603b4b97902f53a8a0d605615"), got)
+}
+
+func TestScalarsFollowTheLawsOfTheField(t *testing.T) {
+	t.Parallel()
+	n := elliptic.P256().Params().N
+	big2 := func(s scalar) *big.Int { return new(big.Int).SetBytes(s.bytes()) }
+	enc := func(x *big.Int) []byte { return x.Mod(x, n).FillBytes(make([]byte, ScalarSize)) }
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) scalar {
+			return reduceWide((*[wideSize]byte)(rapid.SliceOfN(rapid.Byte(), wideSize, wideSize).Draw(t, name)))
+		}
+		a, b := draw("a"), draw("b")
+		before := a.bytes()
+		require.Equal(t, enc(new(big.Int).Add(big2(a), big2(b))), a.add(b).bytes())
+		require.Equal(t, enc(new(big.Int).Sub(big2(a), big2(b))), a.sub(b).bytes())
+		require.Equal(t, enc(new(big.Int).Mul(big2(a), big2(b))), a.mul(b).bytes())
+		require.Equal(t, enc(new(big.Int).Mul(big2(a), big2(a))), a.mul(a).bytes())
+		if !a.isZero() {
+			require.True(t, a.mul(a.inv()).equal(scalarFromInt(1)))
+			parsed, err := parseScalar(a.bytes())
+			require.NoError(t, err)
+			require.True(t, parsed.equal(a))
+		}
+		require.Equal(t, before, a.bytes(), "operations do not change their operands")
+	})
+}
+
+func TestScalarsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	n := elliptic.P256().Params().N
+	one := big.NewInt(1)
+	for name, b := range map[string][]byte{
+		"zero":           make([]byte, 32),
+		"the order":      n.Bytes(),
+		"above it":       new(big.Int).Add(n, one).Bytes(),
+		"all ones":       bytes.Repeat([]byte{0xff}, 32),
+		"empty":          nil,
+		"one byte short": make([]byte, 31),
+		"one byte more":  append([]byte{0}, one.FillBytes(make([]byte, 32))...),
+	} {
+		_, err := parseScalar(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+		_, err = ParsePrivateKey(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+	last, err := ParsePrivateKey(new(big.Int).Sub(n, one).Bytes())
+	require.NoError(t, err)
+	g := newTestPoint(t, scalarFromInt(1))
+	require.Equal(t, g[1:], last.Public().Bytes()[1:], "n-1 gives -G, whose x is that of G")
+	require.NotEqual(t, g[0], last.Public().Bytes()[0])
+}
+
+func TestPointsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	k := newKey(t).Public()
+	p := elliptic.P256().Params().P
+	good := k.Bytes()
+	with := func(prefix byte, x []byte) []byte { return append([]byte{prefix}, x...) }
+	for name, b := range map[string][]byte{
+		"the identity in one byte": {0},
+		"uncompressed":             k.pt.p.Bytes(),
+		"empty":                    nil,
+		"32 bytes":                 good[:32],
+		"34 bytes":                 append(bytes.Clone(good), 0),
+		"33 zero bytes":            make([]byte, 33),
+		"prefix 0":                 with(0, good[1:]),
+		"prefix 1":                 with(1, good[1:]),
+		"prefix 4":                 with(4, good[1:]),
+		"prefix 5":                 with(5, good[1:]),
+		"prefix 6, a hybrid form":  with(6, good[1:]),
+		"x equal to the prime":     with(2, p.Bytes()),
+		"x above the prime":        with(2, new(big.Int).Add(p, big.NewInt(5)).Bytes()),
+		"x without a y (x = 1)":    with(2, big.NewInt(1).FillBytes(make([]byte, 32))),
+		"all ones":                 bytes.Repeat([]byte{0xff}, 33),
+	} {
+		_, err := ParsePublicKey(b)
+		require.ErrorIs(t, err, ErrMalformed, name)
+	}
+	_, err := newPoint(sub(k.pt.p, k.pt.p))
+	require.ErrorIs(t, err, ErrMalformed, "the identity has no encoding")
+}
+
+func TestSharesOfOnePolynomialInterpolate(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		threshold := rapid.IntRange(1, 8).Draw(t, "threshold")
+		secret, err := randomScalar(nil)
+		require.NoError(t, err)
+		f, err := newPolynomial(nil, secret, threshold)
+		require.NoError(t, err)
+		at := rapid.SliceOfNDistinct(rapid.Uint8Range(1, 255), threshold, threshold, rapid.ID).Draw(t, "at")
+		shares := make([]Share, threshold)
+		for i, x := range at {
+			y := f.at(scalarFromInt(x))
+			shares[i] = Share{index: x, y: &y}
+		}
+		require.True(t, secret.equal(interpolate(shares, 0)))
+		if threshold > 1 {
+			require.False(t, secret.equal(interpolate(shares[1:], 0)), "one less gives another value")
+		}
+	})
+	one := scalarFromInt(1)
+	_, ok := lagrangeAtZero([]scalar{one, scalarFromInt(2), one})
+	require.False(t, ok, "equal coordinates are noticed")
+}
+
+func TestPartsOfAHashCannotShift(t *testing.T) {
+	t.Parallel()
+	require.NotEqual(t, hash32("a", []byte("bc"), []byte("d")), hash32("a", []byte("b"), []byte("cd")))
+	require.NotEqual(t, hash32("a", []byte("b")), hash32("ab"))
+	require.NotEqual(t, hash32("a"), hash32("a", nil))
+	require.False(t, hashToScalar("a", []byte("bc"), []byte("d")).equal(hashToScalar("a", []byte("b"), []byte("cd"))))
+	require.False(t, hashToScalar("a", []byte("b")).equal(hashToScalar("b", []byte("b"))), "the label separates")
+}
+
+func TestABadRandomSourceIsReportedNotUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2, 3)
+	broken := errors.New("no entropy")
+	p := RekeyParams{Grant: w.params.Grant, Reader: w.params.Reader, Gateways: w.gateways, Threshold: 2}
+	recipients := []Recipient{{"A", newHybrid(t).Public()}, {"B", newHybrid(t).Public()}}
+	uses := map[string]func(io.Reader) error{
+		"generate": func(r io.Reader) error { _, err := GeneratePrivateKey(r); return err },
+		"encapsulate": func(r io.Reader) error {
+			_, _, err := Encapsulate(r, w.params.Delegating, w.params.Context)
+			return err
+		},
+		"rekey": func(r io.Reader) error { _, err := Rekey(r, w.delegating, w.signer.Signer(), p); return err },
+		"re-encrypt": func(r io.Reader) error {
+			_, err := Reencrypt(r, w.capsule, w.kfrags[0], w.at(w.gateways[0]))
+			return err
+		},
+		"split": func(r io.Reader) error { _, _, err := SplitShares(r, w.params.Context, 2, recipients); return err },
+	}
+	for name, use := range uses {
+		require.ErrorIs(t, use(iotest.ErrReader(broken)), broken, name)
+		require.Error(t, use(bytes.NewReader(make([]byte, 20))), "%s: a source that ends", name)
+		require.Error(t, use(zeros{}), "%s: a source of zeros", name)
+	}
+	// Running dry later than at the first draw is noticed as well.
+	for n := wideSize; n < 4*wideSize; n += 16 {
+		require.Error(t, uses["rekey"](io.LimitReader(randomOr(nil), int64(n))))
+	}
+	require.Error(t, uses["encapsulate"](io.LimitReader(randomOr(nil), wideSize)))
+	require.Error(t, uses["split"](io.LimitReader(randomOr(nil), wideSize)))
+	require.Error(t, uses["split"](io.LimitReader(randomOr(nil), 2*wideSize)))
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func newTestPoint(t *testing.T, k scalar) []byte {
+	t.Helper()
+	p, err := newPoint(baseMul(k))
+	require.NoError(t, err)
+	return p.bytes()
+}
