@@ -1,0 +1,297 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package enrol
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/network/render"
+	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/fabricca"
+)
+
+const (
+	publicMode = 0o644
+	secretMode = 0o600
+	// pollInterval is how often a starting CA server is asked.
+	pollInterval = 25 * time.Millisecond
+)
+
+// RegistrarSecret returns the organisation's registrar secret, making it at
+// the first call.
+func RegistrarSecret(site render.Site, org topology.Organisation) (string, error) {
+	file := site.RegistrarSecret(org)
+	if raw, err := os.ReadFile(file); err == nil {
+		return strings.TrimSpace(string(raw)), nil
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails (crypto/rand)
+	text := hex.EncodeToString(secret)
+	if err := atomicfile.Write(file, []byte(text+"\n"), secretMode); err != nil {
+		return "", fmt.Errorf("keep registrar secret: %w", err)
+	}
+	return text, nil
+}
+
+// derivedSecret is the enrolment secret of a process. Deriving it lets an
+// interrupted run resume: what was registered can still be enrolled.
+func derivedSecret(registrarSecret, authority, id string) string {
+	mac := hmac.New(sha256.New, []byte(registrarSecret))
+	mac.Write([]byte("emrys enrolment\x00" + authority + "\x00" + id))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// organisation enrols for one organisation. Clients and registrars are made
+// when first needed: a second run with nothing to do speaks to no CA.
+type organisation struct {
+	site   render.Site
+	org    topology.Organisation
+	secret string
+
+	mu          sync.Mutex
+	authorities map[string]*authority
+}
+
+// authority is a CA with the registrar's fresh certificate.
+type authority struct {
+	once      sync.Once
+	err       error
+	client    *fabricca.Client
+	chain     []byte
+	registrar *ecdsa.PrivateKey
+	cert      []byte
+}
+
+// Organisation obtains every certificate the organisation lacks and writes
+// its public MSP directories. It waits for the CA server to come up until ctx
+// ends. It is safe to repeat and to interrupt.
+func Organisation(ctx context.Context, site render.Site, org topology.Organisation) error {
+	secret, err := RegistrarSecret(site, org)
+	if err != nil {
+		return err
+	}
+	o := &organisation{site: site, org: org, secret: secret, authorities: map[string]*authority{}}
+	if err := o.publicMSP(ctx, render.IdentityCA(org), site.MSP(org)); err != nil {
+		return err
+	}
+	if err := o.publicMSP(ctx, render.OrdererCA(org), site.OrdererMSP(org)); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	group.Go(func() error { return o.keepRegistrar(ctx) })
+	for _, id := range plan(site, org) {
+		if atomicfile.Exists(id.certFile()) {
+			continue
+		}
+		group.Go(func() error { return o.obtain(ctx, id) })
+	}
+	return group.Wait()
+}
+
+// publicMSP writes the directory that goes into the channel's configuration.
+func (o *organisation) publicMSP(ctx context.Context, authorityName, dir string) error {
+	last := path.Join(dir, render.OUFile)
+	if atomicfile.Exists(last) {
+		return nil
+	}
+	identityCA, err := o.connect(ctx, authorityName)
+	if err != nil {
+		return err
+	}
+	tlsCA, err := o.connect(ctx, render.TLSCA(o.org))
+	if err != nil {
+		return err
+	}
+	return writeRoots(dir, identityCA.chain, tlsCA.chain)
+}
+
+// writeRoots writes an MSP directory's roots and, last, its role mapping.
+func writeRoots(dir string, root, tlsRoot []byte) error {
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{render.RootFile, root}, {render.TLSRootFile, tlsRoot}, {render.OUFile, render.NodeOUs()}} {
+		if err := atomicfile.Write(path.Join(dir, f.name), f.data, publicMode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connect returns the authority, waiting for its server to answer.
+func (o *organisation) connect(ctx context.Context, name string) (*authority, error) {
+	o.mu.Lock()
+	a, ok := o.authorities[name]
+	if !ok {
+		a = &authority{}
+		o.authorities[name] = a
+	}
+	o.mu.Unlock()
+	a.once.Do(func() { a.err = o.prepare(ctx, name, a) })
+	return a, a.err
+}
+
+func (o *organisation) prepare(ctx context.Context, name string, a *authority) error {
+	client, chain, err := Await(ctx, o.site, o.org, name)
+	if err != nil {
+		return err
+	}
+	key, keyErr := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if keyErr != nil {
+		return fmt.Errorf("make registrar key: %w", keyErr)
+	}
+	csr, err := fabricca.NewRequest(key, render.Registrar)
+	if err != nil {
+		return err
+	}
+	cert, _, err := client.Enroll(ctx, render.Registrar, o.secret, csr)
+	if err != nil {
+		return err
+	}
+	a.client, a.chain, a.registrar, a.cert = client, chain, key, cert
+	return nil
+}
+
+// Await returns a client of the named authority once its server answers, and
+// the authority's chain.
+func Await(ctx context.Context, site render.Site, org topology.Organisation, name string) (*fabricca.Client, []byte, error) {
+	var last error
+	for {
+		client, chain, err := probe(ctx, site, org, name)
+		if err == nil {
+			return client, chain, nil
+		}
+		last = err
+		select {
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("wait for CA %s: %w (last: %w)", name, ctx.Err(), last)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+func probe(ctx context.Context, site render.Site, org topology.Organisation, name string) (*fabricca.Client, []byte, error) {
+	roots, err := os.ReadFile(site.CAServerTLSRoot(org))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read CA server's TLS root: %w", err)
+	}
+	client, err := fabricca.New(site.CAURL(org), roots, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	chain, err := client.Info(ctx)
+	return client, chain, err
+}
+
+// obtain registers and enrols one identity and writes its directory. The
+// certificate goes last: it is what marks the directory as complete.
+func (o *organisation) obtain(ctx context.Context, id identity) error {
+	a, err := o.connect(ctx, id.authority)
+	if err != nil {
+		return err
+	}
+	secret := derivedSecret(o.secret, id.authority, id.id)
+	_, err = a.client.Register(ctx, a.registrar, a.cert, fabricca.Registration{
+		ID: id.id, Type: id.kind, Attrs: id.attrs, Secret: secret, MaxEnrollments: -1,
+	})
+	if err != nil && !fabricca.IsAlreadyRegistered(err) {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make key of %s: %w", id.id, err)
+	}
+	csr, err := fabricca.NewRequest(key, id.id, id.hosts...)
+	if err != nil {
+		return err
+	}
+	cert, _, err := a.client.Enroll(ctx, id.id, secret, csr)
+	if err != nil {
+		return err
+	}
+	return o.store(ctx, id, a, key, cert)
+}
+
+func (o *organisation) store(ctx context.Context, id identity, a *authority, key *ecdsa.PrivateKey, cert []byte) error {
+	if id.tls {
+		if err := atomicfile.Write(path.Join(id.dir, render.TLSCAFile), a.chain, publicMode); err != nil {
+			return err
+		}
+	} else {
+		tlsCA, err := o.connect(ctx, render.TLSCA(o.org))
+		if err != nil {
+			return err
+		}
+		if err := writeRoots(id.dir, a.chain, tlsCA.chain); err != nil {
+			return err
+		}
+	}
+	if err := writeKey(id.keyFile(), key); err != nil {
+		return err
+	}
+	return atomicfile.Write(id.certFile(), cert, publicMode)
+}
+
+// keepRegistrar keeps a registrar certificate of the identity CA, with which
+// people are invited later.
+func (o *organisation) keepRegistrar(ctx context.Context) error {
+	dir := o.site.RegistrarMSP(o.org)
+	file := path.Join(dir, render.CertFile)
+	if atomicfile.Exists(file) {
+		return nil
+	}
+	a, err := o.connect(ctx, render.IdentityCA(o.org))
+	if err != nil {
+		return err
+	}
+	if err := writeKey(path.Join(dir, render.KeyFile), a.registrar); err != nil {
+		return err
+	}
+	return atomicfile.Write(file, a.cert, publicMode)
+}
+
+func writeKey(file string, key *ecdsa.PrivateKey) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("encode private key: %w", err)
+	}
+	return atomicfile.Write(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), secretMode)
+}
+
+// ShareTLSRoots writes into each organisation's directory the bundle of all
+// organisations' TLS roots, under which gateways know each other.
+func ShareTLSRoots(site render.Site, t *topology.Topology) error {
+	var bundle []byte
+	for _, org := range t.Organisations {
+		root, err := os.ReadFile(site.TLSRoots(org))
+		if err != nil {
+			return fmt.Errorf("read TLS root of %s: %w", org.ID, err)
+		}
+		bundle = append(bundle, root...)
+	}
+	for _, org := range t.Organisations {
+		if _, err := atomicfile.Update(site.AllTLSRoots(org), bundle, publicMode); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package enrol obtains the certificates of an organisation's processes and
+// administrator from its CA server and lays them out as Fabric expects. It
+// makes each key on this machine, and repeats nothing that is already there.
+package enrol
+
+import (
+	"path"
+
+	"github.com/emrys-health/emrys/network/render"
+	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/fabricca"
+)
+
+// RoleAttribute is the certificate attribute that says what its holder is.
+const RoleAttribute = "emrys.role"
+
+// identity is one certificate to be had.
+type identity struct {
+	authority string
+	id        string
+	kind      string // Fabric's identity type
+	attrs     []fabricca.Attribute
+	hosts     []string // for TLS
+	dir       string   // an MSP directory, or a TLS directory
+	tls       bool
+}
+
+// certFile and keyFile are where the identity's certificate and key go.
+func (i identity) certFile() string {
+	if i.tls {
+		return path.Join(i.dir, render.TLSCertFile)
+	}
+	return path.Join(i.dir, render.CertFile)
+}
+
+func (i identity) keyFile() string {
+	if i.tls {
+		return path.Join(i.dir, render.TLSKeyFile)
+	}
+	return path.Join(i.dir, render.KeyFile)
+}
+
+// plan lists the identities of an organisation.
+func plan(site render.Site, org topology.Organisation) []identity {
+	var ids []identity
+	msp := func(authority, id, kind, dir string, attrs ...fabricca.Attribute) {
+		ids = append(ids, identity{authority: authority, id: id, kind: kind, dir: dir, attrs: attrs})
+	}
+	tls := func(id, dir string, hosts ...string) {
+		ids = append(ids, identity{authority: render.TLSCA(org), id: id, kind: "client", dir: dir, tls: true, hosts: hosts})
+	}
+
+	identities := render.IdentityCA(org)
+	msp(identities, "admin", "admin", site.AdminMSP(org))
+	msp(identities, "gateway", "client", path.Join(site.GatewayDir(org), "msp"),
+		fabricca.Attribute{Name: RoleAttribute, Value: "gateway", ECert: true})
+	msp(render.OrdererCA(org), "orderer", "orderer", path.Join(site.OrdererDir(org), "msp"))
+	for _, peer := range org.Peers {
+		msp(identities, peer.Name, "peer", path.Join(site.PeerDir(org, peer), "msp"))
+	}
+
+	tls("admin", site.AdminTLS(org))
+	for _, server := range []struct{ process, dir string }{
+		{render.OrdererName(org), site.OrdererDir(org)},
+		{render.ChaincodeName(org), site.ChaincodeDir(org)},
+		{render.GatewayName(org), site.GatewayDir(org)},
+	} {
+		tls(server.process, path.Join(server.dir, "tls"), render.TLSHosts(server.process)...)
+	}
+	for _, peer := range org.Peers {
+		name := render.PeerName(org, peer)
+		tls(name, path.Join(site.PeerDir(org, peer), "tls"), render.TLSHosts(name)...)
+	}
+	// With this pair the organisation's peers prove themselves to its chaincode.
+	tls("chaincode-client", path.Join(site.ChaincodeDir(org), "client"))
+	return ids
+}
