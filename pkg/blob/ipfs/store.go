@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -156,7 +157,7 @@ func (s *Store) Get(ctx context.Context, id string, offset, length int64) (io.Re
 		if _, err := s.Size(ctx, id); err != nil {
 			return nil, err
 		}
-		return io.NopCloser(eof{}), nil
+		return &stream{body: http.NoBody, watch: newWatchdog(ctx), id: id, wait: s.find, waitErr: errAbsent, stall: s.stall}, nil
 	}
 	request := s.api.Request("cat", id).Option("offset", offset)
 	if length > 0 {

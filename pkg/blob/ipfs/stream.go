@@ -157,11 +157,6 @@ func (s *stream) Close() error {
 	return nil
 }
 
-// eof is an empty stream.
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }
-
 // keyedLock is one lock per key, whose wait a context can end. The zero value is ready.
 type keyedLock struct {
 	mu   sync.Mutex

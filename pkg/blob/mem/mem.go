@@ -8,8 +8,11 @@ package mem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/ipfs/go-cid"
@@ -65,6 +68,13 @@ func (s *Store) Collect() {
 	}
 }
 
+// Pins returns the ids of all pinned content, in no order.
+func (s *Store) Pins() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.pinned))
+}
+
 // Put implements [blob.Store].
 func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
 	if err := s.ready(ctx); err != nil {
@@ -103,7 +113,7 @@ func (s *Store) Get(ctx context.Context, id string, offset, length int64) (io.Re
 	if length < 0 || length > size-offset {
 		length = size - offset
 	}
-	return io.NopCloser(contextReader{ctx, bytes.NewReader(content[offset : offset+length])}), nil
+	return &stream{contextReader{ctx, bytes.NewReader(content[offset : offset+length])}, false}, nil
 }
 
 // Pin implements [blob.Store].
@@ -223,4 +233,22 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
+}
+
+// stream is the answer of a Get.
+type stream struct {
+	contextReader
+	closed bool
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	if s.closed {
+		return 0, errors.New("read of a closed stream")
+	}
+	return s.contextReader.Read(p)
+}
+
+func (s *stream) Close() error {
+	s.closed = true
+	return nil
 }
