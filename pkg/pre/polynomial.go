@@ -34,19 +34,40 @@ func (f polynomial) at(x scalar) scalar {
 // lagrangeAtZero returns the coefficients with f(0) = Σ λ_i·f(x_i), λ_i = Π_{j≠i} x_j/(x_j-x_i). The x_i must be distinct
 // and may be secret; false says that two of them are equal.
 func lagrangeAtZero(xs []scalar) ([]scalar, bool) {
-	lambdas := make([]scalar, len(xs))
+	nums, dens := make([]scalar, len(xs)), make([]scalar, len(xs))
 	for i, xi := range xs {
-		num, den := scalarFromInt(1), scalarFromInt(1)
+		nums[i], dens[i] = scalarFromInt(1), scalarFromInt(1)
 		for j, xj := range xs {
 			if i == j {
 				continue
 			}
-			num, den = num.mul(xj), den.mul(xj.sub(xi))
+			nums[i], dens[i] = nums[i].mul(xj), dens[i].mul(xj.sub(xi))
 		}
-		if den.isZero() {
+		if dens[i].isZero() {
 			return nil, false
 		}
-		lambdas[i] = num.mul(den.inv())
 	}
-	return lambdas, true
+	inverses := invertAll(dens)
+	for i := range nums {
+		nums[i] = nums[i].mul(inverses[i])
+	}
+	return nums, true
+}
+
+// invertAll returns the inverses of non-zero values for the price of one inversion (Montgomery's trick): it inverts the
+// product of all and multiplies each value's neighbours back in.
+func invertAll(values []scalar) []scalar {
+	before := make([]scalar, len(values)) // before[i] is the product of values[:i]
+	product := scalarFromInt(1)
+	for i, v := range values {
+		before[i] = product
+		product = product.mul(v)
+	}
+	inverse := product.inv() // of the product of values[:i+1], going down
+	out := make([]scalar, len(values))
+	for i := len(values) - 1; i >= 0; i-- {
+		out[i] = inverse.mul(before[i])
+		inverse = inverse.mul(values[i])
+	}
+	return out
 }
