@@ -33,7 +33,8 @@ type AuditEntry struct {
 	Kind    AuditKind `json:"kind"`
 	Patient Handle    `json:"patient"`
 	Record  RecordID  `json:"record"`
-	// Actor is a ClinicianID or ActorPatient; Org the organisation that vouches for it.
+	// Actor is a ClinicianID, ActorPatient, or the Handle of another patient (an
+	// attempt); Org the organisation that vouches for it.
 	Actor    string   `json:"actor"`
 	Org      OrgID    `json:"org"`
 	Purpose  Purpose  `json:"purpose"`

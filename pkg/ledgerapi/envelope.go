@@ -11,9 +11,9 @@ import (
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
-// envelopePrefix begins every error text of the contract. A chaincode's error
+// EnvelopePrefix begins every error text of the contract. A chaincode's error
 // text is all that reaches a client, so the code travels in it.
-const envelopePrefix = "EMR1 "
+const EnvelopePrefix = "EMR1 "
 
 // maxEnvelope bounds the encoded error in bytes.
 const maxEnvelope = 1024
@@ -24,6 +24,8 @@ type envelope struct {
 	Message string     `json:"msg"`
 	Field   string     `json:"field"`
 	Reason  emr.Reason `json:"reason"`
+	// TxID is set when the action was spent before, by that transaction.
+	TxID string `json:"txId"`
 }
 
 // EncodeError writes an error for the way across the ledger. The cause is left
@@ -34,11 +36,11 @@ func EncodeError(err error) string {
 	if p == nil {
 		p = &emr.Error{Code: emr.CodeInternal, Message: emr.InternalMessage}
 	}
-	b, encodeErr := emr.Canonical(envelope{Code: p.Code, Op: p.Op, Message: p.Message, Field: p.Field, Reason: p.Reason})
-	if encodeErr != nil || len(b) > maxEnvelope-len(envelopePrefix) {
+	b, encodeErr := emr.Canonical(envelope{Code: p.Code, Op: p.Op, Message: p.Message, Field: p.Field, Reason: p.Reason, TxID: p.TxID})
+	if encodeErr != nil || len(b) > maxEnvelope-len(EnvelopePrefix) {
 		b, _ = json.Marshal(envelope{Code: p.Code, Message: "message left out: too long"})
 	}
-	return envelopePrefix + string(b)
+	return EnvelopePrefix + string(b)
 }
 
 // ErrNoEnvelope tells that a text holds no error of the contract.
@@ -48,14 +50,14 @@ var ErrNoEnvelope = errors.New("ledgerapi: no error envelope in the text")
 // wrapped by peers on its way ("chaincode response 500, EMR1 {...}"). It returns
 // ErrNoEnvelope when there is none or it cannot be read.
 func DecodeError(text string) (*emr.Error, error) {
-	at := strings.Index(text, envelopePrefix)
+	at := strings.Index(text, EnvelopePrefix)
 	if at < 0 {
 		return nil, ErrNoEnvelope
 	}
 	var e envelope
-	dec := json.NewDecoder(strings.NewReader(text[at+len(envelopePrefix):]))
+	dec := json.NewDecoder(strings.NewReader(text[at+len(EnvelopePrefix):]))
 	if err := dec.Decode(&e); err != nil || !e.Code.Valid() {
 		return nil, ErrNoEnvelope
 	}
-	return &emr.Error{Code: e.Code, Op: e.Op, Message: e.Message, Field: e.Field, Reason: e.Reason}, nil
+	return &emr.Error{Code: e.Code, Op: e.Op, Message: e.Message, Field: e.Field, Reason: e.Reason, TxID: e.TxID}, nil
 }

@@ -31,6 +31,12 @@ const (
 	TypeGrantUse     = "use"
 	TypeDisclosure   = "disclosure"
 	TypeAction       = "action" // spent actions: value is SpentAction
+	// TypeRoster has one key: value is Roster.
+	TypeRoster = "roster"
+	// TypeCovering points from a record or a scope, and a clinician, to the latest
+	// grant that names them: value is the GrantID. A transaction that may not scan
+	// finds a covering grant by it; the grant itself decides.
+	TypeCovering = "covering"
 
 	// Indexes. The value of an audit index is the entry itself, of the others the id.
 	TypeScopeByPatient     = "patient-scope"
@@ -56,6 +62,34 @@ type SpentAction struct {
 	TxID string `json:"txId"`
 	ID   string `json:"id"`
 }
+
+// Roster lists every registered organisation, sorted. It changes only when an
+// organisation joins, so that transactions may read it without conflicts.
+type Roster struct {
+	V             int         `json:"v"`
+	Organisations []emr.OrgID `json:"organisations"`
+}
+
+// RosterKey is the key of the roster.
+func RosterKey() Key { return key(TypeRoster, "all") }
+
+// CoveringKey is the key of the latest grant to a clinician that names what,
+// which is a RecordID, or a ScopeID for a grant of the whole scope.
+func CoveringKey(what string, grantee emr.ClinicianID) Key {
+	return key(TypeCovering, what, string(grantee))
+}
+
+// LinkKey is the private key of a patient's registration.
+func LinkKey(id emr.PatientID) Key { return key(TypePatientLink, string(id)) }
+
+// ManifestKey is the private key of a record's signed manifest.
+func ManifestKey(id emr.RecordID) Key { return key(TypeManifest, string(id)) }
+
+// FragmentKey is the private key of a grant's sealed fragments.
+func FragmentKey(id emr.GrantID) Key { return key(TypeGrantSecret, string(id)) }
+
+// NoteKey is the private key of a request's signed action, note included.
+func NoteKey(id emr.RequestID) Key { return key(TypeRequestNote, string(id)) }
 
 // OrganisationKey is the key of an organisation.
 func OrganisationKey(id emr.OrgID) Key { return key(TypeOrganisation, string(id)) }

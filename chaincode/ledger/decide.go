@@ -1,0 +1,131 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+)
+
+// Decisions are functions of documents and time alone. They read nothing and
+// write nothing; what they return is committed, whichever way it goes.
+
+// verdict is a decision and its ground.
+type verdict struct {
+	decision emr.Decision
+	reason   emr.Reason
+}
+
+func deny(reason emr.Reason) verdict { return verdict{emr.Deny, reason} }
+
+// denialOfPerson returns why a clinician may not have a record for a purpose
+// whatever the patient grants, or "" when nothing speaks against it.
+func denialOfPerson(clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose) emr.Reason {
+	usesNone := !slices.ContainsFunc(emr.Purposes(), clinician.Role.MayUse)
+	switch {
+	case usesNone:
+		return emr.ReasonRole
+	case !clinician.Role.MayUse(purpose):
+		return emr.ReasonPurpose
+	case !clinician.Level.Covers(record.Level):
+		return emr.ReasonLevel
+	default:
+		return ""
+	}
+}
+
+// denialOfGrant returns why a grant does not give a clinician a record now, or
+// "" when it does. Whose grant it is comes first: nobody learns the state of a
+// grant that was given to somebody else.
+func denialOfGrant(
+	grant *emr.Grant, clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, now emr.Time,
+) emr.Reason {
+	terms := &grant.Terms
+	switch {
+	case terms.Grantee != clinician.ID || terms.Org != clinician.Org:
+		return emr.ReasonNotGrantee
+	case terms.Patient != record.Patient || terms.Scope != record.Scope || !terms.Covers(record.ID):
+		return emr.ReasonNotCovered
+	case grant.Status != emr.GrantLive:
+		return emr.ReasonRevoked
+	case now < terms.NotBefore:
+		return emr.ReasonNotYet
+	case now >= terms.Until:
+		return emr.ReasonExpired
+	case !slices.Contains(terms.Purposes, purpose):
+		return emr.ReasonPurpose
+	case !bytes.Equal(terms.Reader, clinician.Reading):
+		return emr.ReasonReaderKey
+	default:
+		return ""
+	}
+}
+
+// decideRequest decides a request for access: deny what no grant could give,
+// permit what one of the grants at hand gives already, and ask the patient
+// otherwise. With a permit it returns the grant.
+func decideRequest(
+	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grants []*emr.Grant, now emr.Time,
+) (verdict, emr.GrantID) {
+	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
+		return deny(reason), ""
+	}
+	if record.SupersededBy != "" {
+		return deny(emr.ReasonSuperseded), ""
+	}
+	for _, grant := range grants {
+		if denialOfGrant(grant, clinician, record, purpose, now) == "" {
+			return verdict{emr.Permit, emr.ReasonGrant}, grant.ID
+		}
+	}
+	return verdict{emr.Ask, emr.ReasonNoGrant}, ""
+}
+
+// decideReading decides whether a clinician may read a record under a grant, nil
+// when there is none. Uses are counted elsewhere. Superseded versions may be
+// read: a grant that covers one still covers it.
+func decideReading(
+	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grant *emr.Grant, now emr.Time,
+) verdict {
+	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
+		return deny(reason)
+	}
+	if grant == nil {
+		return deny(emr.ReasonNoGrant)
+	}
+	if reason := denialOfGrant(grant, clinician, record, purpose, now); reason != "" {
+		return deny(reason)
+	}
+	return verdict{emr.Permit, emr.ReasonGrant}
+}
+
+// decideOwnReading decides whether a patient may read an own record.
+func decideOwnReading(purpose emr.Purpose) verdict {
+	if !emr.RolePatient.MayUse(purpose) {
+		return deny(emr.ReasonPurpose)
+	}
+	return verdict{emr.Permit, emr.ReasonOwner}
+}
+
+// decideTicket decides whether a disclosure holds now for the person who presents
+// it. Everything that the disclosure was decided from is decided again, so that a
+// revocation, an expiry or a lower level ends the ticket too.
+func decideTicket(
+	d *emr.Disclosure, presenter *person, record *emr.Record, grant *emr.Grant, now emr.Time,
+) verdict {
+	switch {
+	case d.Reader != presenter.id():
+		return deny(emr.ReasonNotReader)
+	case d.Decision != emr.Permit:
+		return deny(d.Reason)
+	case now >= d.Until:
+		return deny(emr.ReasonTicketExpired)
+	case presenter.patient != nil:
+		return decideOwnReading(d.Purpose)
+	default:
+		return decideReading(presenter.clinician, record, d.Purpose, grant, now)
+	}
+}

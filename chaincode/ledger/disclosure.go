@@ -1,0 +1,178 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"time"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Disclose begins a reading. The decision is committed before anything is
+// released: a permit is the ticket that the proxies ask for, a denial is a fact of
+// the patient's trail. The grant is read here, so that a revocation which commits
+// first invalidates the transaction.
+func Disclose(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
+	var args ledgerapi.DiscloseArgs
+	st, err := open(s, raw, ledgerapi.Disclose, &args)
+	if err != nil {
+		return nil, err
+	}
+	if st.fromPatient() {
+		return st.discloseToPatient(s, &args)
+	}
+	return st.discloseToClinician(s, &args)
+}
+
+func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*ledgerapi.DecisionReceipt, error) {
+	patient, err := st.byPatient(s, emr.Handle(st.action.Actor))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDisclosure(s, args); err != nil {
+		return nil, err
+	}
+	if args.Grant != "" {
+		return nil, emr.Invalid("grant", "must be empty for a patient's own reading")
+	}
+	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	if err != nil {
+		return nil, err
+	}
+	if record.Patient != patient.Handle {
+		return nil, missing(ledgerapi.TypeRecord)
+	}
+	d := newDisclosure(s, st, record, args, decideOwnReading(args.Purpose))
+	d.Reader = string(patient.Handle)
+	return st.commit(s, d, byThePatient(patient, emr.AuditDisclosure, string(d.ID)))
+}
+
+func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) (*ledgerapi.DecisionReceipt, error) {
+	clinician, err := st.byOwnClinician(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDisclosure(s, args); err != nil {
+		return nil, err
+	}
+	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	if err != nil {
+		return nil, err
+	}
+	grant, err := namedGrant(s, args.Grant)
+	if err != nil {
+		return nil, err
+	}
+	v := decideReading(clinician, record, args.Purpose, grant, s.Now())
+	if v.decision == emr.Permit {
+		if v, err = takeUse(s, grant, args.Disclosure); err != nil {
+			return nil, err
+		}
+	}
+	d := newDisclosure(s, st, record, args, v)
+	d.Reader, d.Org, d.Grant = string(clinician.ID), clinician.Org, args.Grant
+	if v.decision == emr.Permit {
+		d.Until = min(d.Until, grant.Terms.Until)
+	}
+	return st.commit(s, d, byTheClinician(clinician, record.Patient, emr.AuditDisclosure, string(d.ID)))
+}
+
+func checkDisclosure(s Lookup, args *ledgerapi.DiscloseArgs) error {
+	if err := emr.CheckID("disclosure", args.Disclosure); err != nil {
+		return err
+	}
+	if err := emr.CheckID("record", args.Record); err != nil {
+		return err
+	}
+	if args.Grant != "" {
+		if err := emr.CheckID("grant", args.Grant); err != nil {
+			return err
+		}
+	}
+	if _, err := emr.ParsePurpose("purpose", string(args.Purpose)); err != nil {
+		return err
+	}
+	existing, err := s.Get(ledgerapi.DisclosureKey(args.Disclosure))
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		return emr.E(emr.CodeExists, "disclosure is already made")
+	}
+	return nil
+}
+
+// namedGrant returns the grant of an id, nil when the id is empty or nobody's.
+func namedGrant(s Lookup, id emr.GrantID) (*emr.Grant, error) {
+	if id == "" {
+		return nil, nil
+	}
+	return find(s, ledgerapi.GrantKey(id), versionOfGrant)
+}
+
+// takeUse takes the first free use of a grant with a limit. Each use is a key of
+// its own: two readings at once conflict instead of counting as one.
+func takeUse(s State, grant *emr.Grant, disclosure emr.DisclosureID) (verdict, error) {
+	key, free, err := freeUse(s, grant)
+	if err != nil {
+		return verdict{}, err
+	}
+	if !free {
+		return deny(emr.ReasonExhausted), nil
+	}
+	if grant.Terms.MaxUses == 0 {
+		return verdict{emr.Permit, emr.ReasonGrant}, nil
+	}
+	return verdict{emr.Permit, emr.ReasonGrant}, putID(s, key, string(disclosure))
+}
+
+// freeUse returns the key of the first use that is left, and whether one is. A
+// grant without a limit has one always, and needs no key.
+func freeUse(s Lookup, grant *emr.Grant) (ledgerapi.Key, bool, error) {
+	if grant.Terms.MaxUses == 0 {
+		return ledgerapi.Key{}, true, nil
+	}
+	for n := range grant.Terms.MaxUses {
+		key := ledgerapi.GrantUseKey(grant.ID, n)
+		taken, err := s.Get(key)
+		if err != nil {
+			return ledgerapi.Key{}, false, err
+		}
+		if taken == nil {
+			return key, true, nil
+		}
+	}
+	return ledgerapi.Key{}, false, nil
+}
+
+func newDisclosure(
+	s Lookup, st *statement, record *emr.Record, args *ledgerapi.DiscloseArgs, v verdict,
+) *emr.Disclosure {
+	d := &emr.Disclosure{
+		V: emr.DocumentVersion, ID: args.Disclosure, Patient: record.Patient, Record: record.ID, Purpose: args.Purpose,
+		Decision: v.decision, Reason: v.reason, Action: st.digest, At: s.Now(),
+	}
+	if v.decision == emr.Permit {
+		d.Until = s.Now().Add(ledgerapi.TicketSeconds * time.Second)
+	}
+	return d
+}
+
+// commit writes the disclosure with its audit entry and event.
+func (st *statement) commit(s State, d *emr.Disclosure, entry emr.AuditEntry) (*ledgerapi.DecisionReceipt, error) {
+	if err := put(s, ledgerapi.DisclosureKey(d.ID), d); err != nil {
+		return nil, err
+	}
+	entry.Record, entry.Purpose, entry.Decision, entry.Reason = d.Record, d.Purpose, d.Decision, d.Reason
+	if err := audit(s, entry); err != nil {
+		return nil, err
+	}
+	if err := emit(s, ledgerapi.EventDisclosed, ledgerapi.Event{ID: string(d.ID), Record: d.Record}); err != nil {
+		return nil, err
+	}
+	return &ledgerapi.DecisionReceipt{
+		TxID: s.TxID(), At: s.Now(), ID: string(d.ID), Decision: d.Decision, Reason: d.Reason, Grant: d.Grant, Until: d.Until,
+	}, st.spend(s, string(d.ID))
+}

@@ -1,0 +1,97 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// find reads a document. It returns nil when there is none, and an error that is
+// shown as internal when what is stored cannot be read or has an unknown version.
+func find[T any](s Lookup, key ledgerapi.Key, version func(*T) int) (*T, error) {
+	value, err := s.Get(key)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: read %s: %w", key.Type, err)
+	}
+	if value == nil {
+		return nil, nil
+	}
+	return decode(key.Type, value, version)
+}
+
+func decode[T any](kind string, value []byte, version func(*T) int) (*T, error) {
+	document := new(T)
+	if err := emr.Decode(value, document); err != nil {
+		return nil, fmt.Errorf("ledger: stored %s cannot be read: %s", kind, err.Error())
+	}
+	if version(document) != emr.DocumentVersion {
+		return nil, fmt.Errorf("ledger: stored %s has unknown version %d", kind, version(document))
+	}
+	return document, nil
+}
+
+func put(s State, key ledgerapi.Key, document any) error {
+	b, err := emr.Canonical(document)
+	if err != nil {
+		return err
+	}
+	if err := s.Put(key, b); err != nil {
+		return fmt.Errorf("ledger: write %s: %w", key.Type, err)
+	}
+	return nil
+}
+
+// putID writes an index entry or pointer, whose value is an id.
+func putID(s State, key ledgerapi.Key, id string) error {
+	if err := s.Put(key, []byte(id)); err != nil {
+		return fmt.Errorf("ledger: write %s: %w", key.Type, err)
+	}
+	return nil
+}
+
+// missing is what a caller learns of something that is not there, or that is
+// not the caller's to know.
+func missing(what string) error { return emr.E(emr.CodeNotFound, "there is no such "+what) }
+
+// require is find that refuses an absent document as not found.
+func require[T any](s Lookup, key ledgerapi.Key, version func(*T) int) (*T, error) {
+	document, err := find(s, key, version)
+	if err == nil && document == nil {
+		return nil, missing(key.Type)
+	}
+	return document, err
+}
+
+func versionOfOrganisation(o *emr.Organisation) int { return o.V }
+func versionOfRoster(r *ledgerapi.Roster) int       { return r.V }
+func versionOfPatient(p *emr.Patient) int           { return p.V }
+func versionOfClinician(c *emr.Clinician) int       { return c.V }
+func versionOfScope(c *emr.Scope) int               { return c.V }
+func versionOfRelationship(r *emr.Relationship) int { return r.V }
+func versionOfRecord(r *emr.Record) int             { return r.V }
+func versionOfRequest(r *emr.Request) int           { return r.V }
+func versionOfGrant(g *emr.Grant) int               { return g.V }
+func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
+func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
+
+// emit sets the transaction's event.
+func emit(s State, name string, event ledgerapi.Event) error {
+	event.V, event.At = emr.DocumentVersion, s.Now()
+	b, err := emr.Canonical(event)
+	if err != nil {
+		return err
+	}
+	if err := s.Emit(name, b); err != nil {
+		return fmt.Errorf("ledger: set event: %w", err)
+	}
+	return nil
+}
+
+// receipt is the result of a transaction that made or changed id.
+func receipt(s State, id string) *ledgerapi.Receipt {
+	return &ledgerapi.Receipt{TxID: s.TxID(), At: s.Now(), ID: id}
+}
