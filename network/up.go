@@ -168,25 +168,31 @@ func (n *Network) startNodes(ctx context.Context) error {
 	return n.start(ctx, nil, render.KindOrderer, render.KindPeer)
 }
 
-// join makes all orderers and peers members of the channel.
+// join makes all orderers and then all peers members of the channel: a peer
+// that finds no orderer there backs off for seconds.
 func (n *Network) join(ctx context.Context) error {
 	genesis, err := os.ReadFile(n.site.Genesis())
 	if err != nil {
 		return fmt.Errorf("read genesis block: %w", err)
 	}
-	return n.each(ctx, func(ctx context.Context, org topology.Organisation) error {
+	err = n.each(ctx, func(ctx context.Context, org topology.Organisation) error {
 		orderer, err := lifecycle.NewOrderer(n.site, n.t, org)
 		if err != nil {
 			return err
 		}
 		defer orderer.Close()
+		return orderer.Join(ctx, genesis)
+	})
+	if err != nil {
+		return err
+	}
+	return n.each(ctx, func(ctx context.Context, org topology.Organisation) error {
 		member, err := lifecycle.Open(n.site, n.t, org)
 		if err != nil {
 			return err
 		}
 		defer member.Close()
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return orderer.Join(ctx, genesis) })
 		for i := range org.Peers {
 			group.Go(func() error { return member.JoinPeer(ctx, i, genesis) })
 		}
@@ -263,7 +269,7 @@ func (n *Network) checkPorts(ctx context.Context) error {
 	for _, s := range statuses {
 		running[s.Name] = s.State == runner.Running
 	}
-	var taken []error
+	var taken []PortUse
 	for _, p := range n.site.Processes(n.t, nil) {
 		if running[p.Name] {
 			continue
@@ -272,19 +278,14 @@ func (n *Network) checkPorts(ctx context.Context) error {
 			address := net.JoinHostPort(n.site.Bind, strconv.Itoa(port))
 			listener, err := net.Listen("tcp", address)
 			if err != nil {
-				taken = append(taken, &PortError{Process: p.Name, Address: address})
+				taken = append(taken, PortUse{Process: p.Name, Address: address})
 				continue
 			}
 			_ = listener.Close()
 		}
 	}
-	return errors.Join(taken...)
-}
-
-// PortError means that a port the network needs is in use.
-type PortError struct{ Process, Address string }
-
-func (e *PortError) Error() string {
-	return fmt.Sprintf("%s needs %s, which is in use: end the program that has it, or run this network elsewhere with --port-offset (or EMRYS_PORT_OFFSET) and another --home",
-		e.Process, e.Address)
+	if len(taken) > 0 {
+		return &PortError{InUse: taken}
+	}
+	return nil
 }

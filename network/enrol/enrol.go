@@ -78,6 +78,11 @@ type authority struct {
 	chain     []byte
 	registrar *ecdsa.PrivateKey
 	cert      []byte
+
+	node     sync.Once // of the TLS authority: its node identity
+	nodeErr  error
+	nodeKey  *ecdsa.PrivateKey
+	nodeCert []byte
 }
 
 // Organisation obtains every certificate the organisation lacks and writes
@@ -155,11 +160,7 @@ func (o *organisation) prepare(ctx context.Context, name string, a *authority) e
 	if err != nil {
 		return err
 	}
-	key, keyErr := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if keyErr != nil {
-		return fmt.Errorf("make registrar key: %w", keyErr)
-	}
-	csr, err := fabricca.NewRequest(key, render.Registrar)
+	key, csr, err := newKey(render.Registrar)
 	if err != nil {
 		return err
 	}
@@ -202,33 +203,66 @@ func probe(ctx context.Context, site render.Site, org topology.Organisation, nam
 	return client, chain, err
 }
 
-// obtain registers and enrols one identity and writes its directory. The
+// obtain has one certificate issued and writes its directory. The
 // certificate goes last: it is what marks the directory as complete.
 func (o *organisation) obtain(ctx context.Context, id identity) error {
 	a, err := o.connect(ctx, id.authority)
 	if err != nil {
 		return err
 	}
-	secret := derivedSecret(o.secret, id.authority, id.id)
-	_, err = a.client.Register(ctx, a.registrar, a.cert, fabricca.Registration{
-		ID: id.id, Type: id.kind, Attrs: id.attrs, Secret: secret, MaxEnrollments: -1,
-	})
-	if err != nil && !fabricca.IsAlreadyRegistered(err) {
-		return err
+	issue := o.enrol
+	if id.tls {
+		issue = o.issueTLS
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return fmt.Errorf("make key of %s: %w", id.id, err)
-	}
-	csr, err := fabricca.NewRequest(key, id.id, id.hosts...)
-	if err != nil {
-		return err
-	}
-	cert, _, err := a.client.Enroll(ctx, id.id, secret, csr)
+	key, cert, err := issue(ctx, a, id)
 	if err != nil {
 		return err
 	}
 	return o.store(ctx, id, a, key, cert)
+}
+
+// enrol registers an identity, unless that was done already, and enrols it.
+func (o *organisation) enrol(ctx context.Context, a *authority, id identity) (*ecdsa.PrivateKey, []byte, error) {
+	secret := derivedSecret(o.secret, id.authority, id.id)
+	_, err := a.client.Register(ctx, a.registrar, a.cert, fabricca.Registration{
+		ID: id.id, Type: id.kind, Attrs: id.attrs, Secret: secret, MaxEnrollments: -1,
+	})
+	if err != nil && !fabricca.IsAlreadyRegistered(err) {
+		return nil, nil, err
+	}
+	key, csr, err := newKey(id.id, id.hosts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, _, err := a.client.Enroll(ctx, id.id, secret, csr)
+	return key, cert, err
+}
+
+// issueTLS has the node identity, enrolled once, ask for another certificate
+// with the hosts of one process.
+func (o *organisation) issueTLS(ctx context.Context, a *authority, id identity) (*ecdsa.PrivateKey, []byte, error) {
+	a.node.Do(func() {
+		a.nodeKey, a.nodeCert, a.nodeErr = o.enrol(ctx, a, identity{authority: id.authority, id: id.id, kind: id.kind})
+	})
+	if a.nodeErr != nil {
+		return nil, nil, a.nodeErr
+	}
+	key, csr, err := newKey(id.id, id.hosts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, _, err := a.client.Reenroll(ctx, a.nodeKey, a.nodeCert, csr)
+	return key, cert, err
+}
+
+// newKey makes a key and a request for a certificate of it.
+func newKey(id string, hosts ...string) (*ecdsa.PrivateKey, []byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make key of %s: %w", id, err)
+	}
+	csr, err := fabricca.NewRequest(key, id, hosts...)
+	return key, csr, err
 }
 
 func (o *organisation) store(ctx context.Context, id identity, a *authority, key *ecdsa.PrivateKey, cert []byte) error {

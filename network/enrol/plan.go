@@ -17,6 +17,11 @@ import (
 // RoleAttribute is the certificate attribute that says what its holder is.
 const RoleAttribute = "emrys.role"
 
+// tlsIdentity is the one identity under which an organisation's TLS
+// certificates are issued. Peers of TLS look at host names, not at it; and a
+// CA spends its time on checking secrets, of which one is enough.
+const tlsIdentity = "node"
+
 // identity is one certificate to be had.
 type identity struct {
 	authority string
@@ -49,8 +54,8 @@ func plan(site render.Site, org topology.Organisation) []identity {
 	msp := func(authority, id, kind, dir string, attrs ...fabricca.Attribute) {
 		ids = append(ids, identity{authority: authority, id: id, kind: kind, dir: dir, attrs: attrs})
 	}
-	tls := func(id, dir string, hosts ...string) {
-		ids = append(ids, identity{authority: render.TLSCA(org), id: id, kind: "client", dir: dir, tls: true, hosts: hosts})
+	tls := func(dir string, hosts ...string) {
+		ids = append(ids, identity{authority: render.TLSCA(org), id: tlsIdentity, kind: "client", dir: dir, tls: true, hosts: hosts})
 	}
 
 	identities := render.IdentityCA(org)
@@ -62,19 +67,19 @@ func plan(site render.Site, org topology.Organisation) []identity {
 		msp(identities, peer.Name, "peer", path.Join(site.PeerDir(org, peer), "msp"))
 	}
 
-	tls("admin", site.AdminTLS(org))
+	tls(site.AdminTLS(org))
 	for _, server := range []struct{ process, dir string }{
 		{render.OrdererName(org), site.OrdererDir(org)},
 		{render.ChaincodeName(org), site.ChaincodeDir(org)},
 		{render.GatewayName(org), site.GatewayDir(org)},
 	} {
-		tls(server.process, path.Join(server.dir, "tls"), render.TLSHosts(server.process)...)
+		tls(path.Join(server.dir, "tls"), render.TLSHosts(server.process)...)
 	}
 	for _, peer := range org.Peers {
 		name := render.PeerName(org, peer)
-		tls(name, path.Join(site.PeerDir(org, peer), "tls"), render.TLSHosts(name)...)
+		tls(path.Join(site.PeerDir(org, peer), "tls"), render.TLSHosts(name)...)
 	}
 	// With this pair the organisation's peers prove themselves to its chaincode.
-	tls("chaincode-client", path.Join(site.ChaincodeDir(org), "client"))
+	tls(path.Join(site.ChaincodeDir(org), "client"))
 	return ids
 }

@@ -67,11 +67,12 @@ func (s Site) orderer(org topology.Organisation) (File, error) {
 		tlsFiles
 		Name, Bind, MSP, MSPDir      string
 		Port                         int
+		Loopback                     bool
 		LedgerDir, WALDir, SnapDir   string
 		Operations, Admin, AdminCert string
 	}{
 		tlsFiles: tlsIn(dir),
-		Name:     OrdererName(org), Bind: s.Bind, Port: org.Orderer.Port,
+		Name:     OrdererName(org), Bind: s.Bind, Port: org.Orderer.Port, Loopback: !s.Containers,
 		MSP: org.OrdererMSP, MSPDir: path.Join(dir, "msp"),
 		LedgerDir: path.Join(dir, "data", "ledger"), WALDir: path.Join(dir, "data", "wal"),
 		SnapDir: path.Join(dir, "data", "snap"), Operations: s.listen(org.Orderer.Operations),
