@@ -15,6 +15,10 @@ import (
 const (
 	storeName = "keys"
 	storeKind = "emrys-keys"
+
+	// The hybrid key follows from the root seed, so that a restored patient still opens the copies of old records.
+	hybridPurpose = "copies"
+	hybridEpoch   = 1
 )
 
 // Store holds one person's keys. Its methods offer operations; none of them hands out a private key, except those whose name
@@ -38,7 +42,6 @@ type storeDocument struct {
 	Consent   *secret `json:"consent"`
 	Enrolment *secret `json:"enrolment"`
 	Reading   *secret `json:"reading"`
-	Hybrid    *secret `json:"hybrid"`
 }
 
 // Create makes new keys from rand (crypto/rand.Reader) and writes them to dir, which is created with mode 0700 when it is
@@ -52,8 +55,9 @@ func Create(dir string, passphrase []byte, rand io.Reader) (*Store, error) {
 	return create(dir, passphrase, root, rand)
 }
 
-// Restore is [Create] with a root seed of 32 bytes that was backed up with [Store.InsecureRoot]. All other keys are new and
-// must be registered anew.
+// Restore is [Create] with a root seed of 32 bytes that was backed up with [Store.InsecureRoot]. Scope keys and the hybrid
+// key follow from it and are those of the lost store; the consent, enrolment and reading keys are new and must be registered
+// anew.
 func Restore(dir string, passphrase, root []byte, rand io.Reader) (*Store, error) {
 	if len(root) != secretSize {
 		return nil, fmt.Errorf("%w: root seed has %d bytes, want %d", ErrMalformed, len(root), secretSize)
@@ -67,7 +71,6 @@ func create(dir string, passphrase []byte, root *secret, rand io.Reader) (*Store
 		generateInto(&d.Consent, generateScalar, rand),
 		generateInto(&d.Enrolment, generateScalar, rand),
 		generateInto(&d.Reading, generateScalar, rand),
-		generateInto(&d.Hybrid, generateSecret, rand),
 	); err != nil {
 		return nil, err
 	}
@@ -101,7 +104,7 @@ func Open(dir string, passphrase []byte) (*Store, error) {
 }
 
 func newStore(v vault, d storeDocument, sealed bool) (*Store, error) {
-	if err := checkDocument(d.Version, d.Kind, storeKind, d.Root, d.Consent, d.Enrolment, d.Reading, d.Hybrid); err != nil {
+	if err := checkDocument(d.Version, d.Kind, storeKind, d.Root, d.Consent, d.Enrolment, d.Reading); err != nil {
 		return nil, err
 	}
 	s := &Store{vault: v, document: d, sealed: sealed}
@@ -109,7 +112,7 @@ func newStore(v vault, d storeDocument, sealed bool) (*Store, error) {
 	s.consent, errs[0] = newSigner("ConsentKey", d.Consent)
 	s.enrolment, errs[1] = newSigner("EnrolmentKey", d.Enrolment)
 	s.reading, errs[2] = newReadingKey("ReadingKey", d.Reading)
-	s.hybrid, errs[3] = newHybridKey("HybridKey", d.Hybrid)
+	s.hybrid, errs[3] = pre.DeriveHybridKey(d.Root[:], hybridPurpose, hybridEpoch)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
