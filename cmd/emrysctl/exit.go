@@ -27,6 +27,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// reportedError is an outcome that the output has told already.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }
+
 type failure struct {
 	Error string `json:"error"`
 	Code  int    `json:"code"`
@@ -42,7 +47,7 @@ func exitCode(err error) int {
 	case errors.As(err, &usage), errors.As(err, &invalid), errors.Is(err, runner.ErrUnknown):
 		return exitUsage
 	case errors.As(err, &port), errors.Is(err, network.ErrBusy), errors.Is(err, network.ErrNoNetwork),
-		errors.Is(err, runner.ErrNotRunning), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		errors.Is(err, runner.ErrNotRunning), errors.Is(err, errUnhealthy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return exitUnavailable
 	default:
 		return exitInternal

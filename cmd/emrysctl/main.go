@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,6 +34,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	code := exitCode(err)
+	if errors.As(err, new(reportedError)) {
+		return code
+	}
 	if app.json {
 		_ = writeJSON(stdout, failure{Error: err.Error(), Code: code})
 	} else {

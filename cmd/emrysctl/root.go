@@ -51,7 +51,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed
 	flags.StringVar(&a.home, "home", "", "folder of the network's state (default $EMRYS_HOME, or ./.emrys)")
 	flags.BoolVar(&a.json, "json", false, "write one JSON document to standard output")
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.startCommand(), a.stopCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.destroyCommand(),
 		a.superviseCommand(),
 	)

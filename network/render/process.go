@@ -131,7 +131,7 @@ func (s Site) chaincodeProcess(org topology.Organisation, packageID string) Proc
 			"CORE_CHAINCODE_ID_NAME=" + packageID,
 			"EMRYS_CHAINCODE_TLS_KEY=" + path.Join(dir, "tls", TLSKeyFile),
 			"EMRYS_CHAINCODE_TLS_CERT=" + path.Join(dir, "tls", TLSCertFile),
-			"EMRYS_CHAINCODE_CLIENT_CA=" + path.Join(dir, "tls", TLSCAFile),
+			"EMRYS_CHAINCODE_TLS_CLIENT_CA=" + path.Join(dir, "tls", TLSCAFile),
 		},
 		Configs: []string{path.Join(dir, "tls", TLSCertFile)},
 		Ports:   []int{org.Chaincode.Port},
