@@ -1,0 +1,301 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package client
+
+import (
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+)
+
+const (
+	profileName     = "profile.json"
+	certificateName = "certificate.pem"
+	// formatVersion is that of invitations and profiles.
+	formatVersion = 1
+	// maxPublicFile bounds an invitation and a profile, in bytes.
+	maxPublicFile = 256 << 10
+)
+
+// Authority is a hospital's certificate authority.
+type Authority struct {
+	URL   string `json:"url"`
+	Name  string `json:"name"`
+	Roots string `json:"roots"` // PEM of its TLS roots
+}
+
+// Invitation is what a registrar hands to a person. It holds the secret of a
+// single enrolment: keep the file until the join is done, then remove it. It
+// prints without the secret.
+type Invitation struct {
+	V            int       `json:"v"`
+	Gateway      string    `json:"gateway"`      // https URL
+	GatewayRoots string    `json:"gatewayRoots"` // PEM
+	CA           Authority `json:"ca"`
+	Org          emr.OrgID `json:"org"`
+	Role         emr.Role  `json:"role"`
+	ID           string    `json:"id"` // a PatientID or ClinicianID
+	Secret       string    `json:"secret"`
+}
+
+// ParseInvitation reads an invitation and validates every field of it.
+func ParseInvitation(data []byte) (*Invitation, error) {
+	if len(data) > maxPublicFile {
+		return nil, emr.E(emr.CodeTooLarge, "invitation is larger than 256 KiB")
+	}
+	var inv Invitation
+	if err := emr.Decode(data, &inv); err != nil {
+		return nil, emr.Wrap(emr.CodeInvalid, "invitation is not the JSON expected", err)
+	}
+	p := inv.profile()
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if inv.Secret == "" || len(inv.Secret) > 256 || strings.ContainsAny(inv.Secret, "\r\n\x00") {
+		return nil, emr.Invalid("secret", "must be the enrolment secret on one line")
+	}
+	return &inv, nil
+}
+
+// Format writes the invitation without its secret, for every verb.
+func (inv Invitation) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, "client.Invitation("+inv.ID+" of "+string(inv.Org)+")")
+}
+
+func (inv *Invitation) profile() *Profile {
+	return &Profile{
+		V: inv.V, Gateway: inv.Gateway, GatewayRoots: inv.GatewayRoots, CA: inv.CA,
+		Org: inv.Org, Role: inv.Role, ID: inv.ID, Scopes: []ProfileScope{},
+	}
+}
+
+// ProfileScope is a scope that this device made. Its keys follow from the root
+// seed, the id and the epoch.
+type ProfileScope struct {
+	ID    emr.ScopeID `json:"id"`
+	Level emr.Level   `json:"level"`
+	Epoch uint32      `json:"epoch"`
+}
+
+// Profile is the public part of a person's membership: whom to talk to and who
+// one is. Keys and certificate lie beside it.
+type Profile struct {
+	V            int       `json:"v"`
+	Gateway      string    `json:"gateway"`
+	GatewayRoots string    `json:"gatewayRoots"`
+	CA           Authority `json:"ca"`
+	Org          emr.OrgID `json:"org"`
+	Role         emr.Role  `json:"role"`
+	ID           string    `json:"id"`
+	// Channel and Contract are fixed at the first contact: a gateway cannot
+	// later have actions signed for another ledger.
+	Channel  string `json:"channel"`
+	Contract string `json:"contract"`
+	// Handle is the patient's name on the ledger; empty for professionals.
+	Handle emr.Handle     `json:"handle"`
+	Scopes []ProfileScope `json:"scopes"`
+	// Registered tells that the registration is committed, Published that the scopes are.
+	Registered bool `json:"registered"`
+	Published  bool `json:"published"`
+}
+
+// ParseProfile reads and validates a profile.
+func ParseProfile(data []byte) (*Profile, error) {
+	if len(data) > maxPublicFile {
+		return nil, emr.E(emr.CodeTooLarge, "profile is larger than 256 KiB")
+	}
+	var p Profile
+	if err := emr.Decode(data, &p); err != nil {
+		return nil, emr.Wrap(emr.CodeInvalid, "profile is not the JSON expected", err)
+	}
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	return &p, nil
+}
+
+// IsPatient tells whether the profile is a patient's.
+func (p *Profile) IsPatient() bool { return p.Role == emr.RolePatient }
+
+// Joined tells whether every step of the join is done.
+func (p *Profile) Joined() bool { return p.Registered && (!p.IsPatient() || p.Published) }
+
+// Actor is the name under which the person signs actions.
+func (p *Profile) Actor() string {
+	if p.IsPatient() {
+		return string(p.Handle)
+	}
+	return p.ID
+}
+
+// Validate checks the form of every field.
+func (p *Profile) Validate() error {
+	if p.V != formatVersion {
+		return emr.E(emr.CodeUnsupported, fmt.Sprintf("version %d is not known to this program", p.V))
+	}
+	checks := []func() error{
+		func() error { return checkURL("gateway", p.Gateway) },
+		func() error { return checkRoots("gatewayRoots", p.GatewayRoots) },
+		func() error { return checkURL("ca.url", p.CA.URL) },
+		func() error { return checkRoots("ca.roots", p.CA.Roots) },
+		func() error { _, err := emr.ParseOrgID("org", string(p.Org)); return err },
+		p.checkPerson,
+		p.checkScopes,
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if p.CA.Name == "" {
+		return emr.Invalid("ca.name", "must not be empty")
+	}
+	return nil
+}
+
+func (p *Profile) checkPerson() error {
+	if p.IsPatient() {
+		if p.Handle != "" {
+			if err := emr.CheckID("handle", p.Handle); err != nil {
+				return err
+			}
+		}
+		_, err := emr.ParseID[emr.PatientID]("id", p.ID)
+		return err
+	}
+	if !slices.Contains(emr.Professions(), p.Role) {
+		return emr.Invalid("role", "must be patient, physician, nurse, researcher, insurer or auditor")
+	}
+	_, err := emr.ParseID[emr.ClinicianID]("id", p.ID)
+	return err
+}
+
+func (p *Profile) checkScopes() error {
+	for _, s := range p.Scopes {
+		if err := emr.CheckID("scopes.id", s.ID); err != nil {
+			return err
+		}
+		if _, err := emr.ParseLevel("scopes.level", string(s.Level)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkURL(field, text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.HasSuffix(text, "/") {
+		return emr.Invalid(field, "must be an https address without a trailing slash")
+	}
+	return nil
+}
+
+func checkRoots(field, text string) error {
+	if !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
+		return emr.Invalid(field, "must hold a PEM certificate")
+	}
+	return nil
+}
+
+// LoadProfile reads the profile in dir. A missing one is a not_found error.
+func LoadProfile(dir string) (*Profile, error) {
+	data, err := readPublic(filepath.Join(dir, profileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, emr.Wrap(emr.CodeNotFound, "there is no profile in "+dir+"; join first: emrys join --invite FILE", err)
+	}
+	if err != nil {
+		return nil, emr.Wrap(emr.CodeInvalid, "profile cannot be read", err)
+	}
+	p, err := ParseProfile(data)
+	if err != nil {
+		return nil, fmt.Errorf("read profile in %s: %w", dir, err)
+	}
+	return p, nil
+}
+
+func (p *Profile) save(dir string) error {
+	data, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode profile: %w", err)
+	}
+	return writeFile(filepath.Join(dir, profileName), append(data, '\n'))
+}
+
+func readPublic(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPublicFile+1))
+}
+
+// writeFile replaces a file so that a crash leaves the old content or the new.
+func writeFile(path string, content []byte) error {
+	t, err := newTemporary(path)
+	if err != nil {
+		return err
+	}
+	defer t.discard()
+	if _, err := t.file.Write(content); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return t.commit()
+}
+
+// temporary is a file under construction beside its final place.
+type temporary struct {
+	file *os.File
+	path string
+}
+
+func newTemporary(path string) (*temporary, error) {
+	var suffix [8]byte
+	if _, err := io.ReadFull(rand.Reader, suffix[:]); err != nil {
+		return nil, fmt.Errorf("draw file name: %w", err)
+	}
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(suffix[:])+".part")
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, emr.Wrap(emr.CodeInvalid, "cannot write beside "+path, err)
+	}
+	return &temporary{file: f, path: path}, nil
+}
+
+// commit makes the content durable and moves it into place.
+func (t *temporary) commit() error {
+	err := t.file.Sync()
+	if err = errors.Join(err, t.file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", t.path, err)
+	}
+	if err := os.Rename(t.file.Name(), t.path); err != nil {
+		return fmt.Errorf("put %s in place: %w", t.path, err)
+	}
+	dir, err := os.Open(filepath.Dir(t.path))
+	if err != nil {
+		return fmt.Errorf("open directory of %s: %w", t.path, err)
+	}
+	defer dir.Close()
+	_ = dir.Sync() // some file systems cannot sync a directory; the rename has happened
+	return nil
+}
+
+// discard removes what commit has not moved.
+func (t *temporary) discard() {
+	_ = t.file.Close()
+	_ = os.Remove(t.file.Name())
+}
