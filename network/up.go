@@ -48,6 +48,8 @@ func (n *Network) Up(ctx context.Context) error {
 		{"orderers and peers started", n.startNodes},
 		{"channel joined", n.join},
 		{"chaincode deployed", n.deploy},
+		{"organisations registered", n.register},
+		{"gateways ready", n.startGateways},
 	} {
 		if err := n.step(step.what, func() error { return step.do(ctx) }); err != nil {
 			return err

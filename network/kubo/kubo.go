@@ -44,7 +44,7 @@ func Prepare(site render.Site, t *topology.Topology) error {
 		if org.IPFS == nil {
 			continue
 		}
-		c, err := ensureCredentials(path.Join(site.Org(org), "ipfs-credentials.json"))
+		c, err := ensureCredentials(credentialsFile(site, org))
 		if err != nil {
 			return fmt.Errorf("IPFS daemon of %s: %w", org.ID, err)
 		}
@@ -66,6 +66,24 @@ func Prepare(site render.Site, t *topology.Topology) error {
 		}
 	}
 	return nil
+}
+
+func credentialsFile(site render.Site, org topology.Organisation) string {
+	return path.Join(site.Org(org), "ipfs-credentials.json")
+}
+
+// Address is where the other daemons of the swarm reach a hospital's: a
+// multiaddress that ends in the daemon's peer id.
+func Address(site render.Site, org topology.Organisation) (string, error) {
+	raw, err := os.ReadFile(credentialsFile(site, org))
+	if err != nil {
+		return "", fmt.Errorf("read IPFS credentials of %s: %w", org.ID, err)
+	}
+	var c credentials
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return "", fmt.Errorf("read IPFS credentials of %s: %w", org.ID, err)
+	}
+	return site.SwarmAddress(org) + "/p2p/" + c.PeerID, nil
 }
 
 // ensureSwarmKey reads or makes the pre-shared key, in the format of

@@ -66,7 +66,8 @@ func datastore(full bool) object {
 	return object{"mounts": []any{blocks, rest}, "type": "mount"}
 }
 
-func (s Site) swarmAddress(org topology.Organisation) string {
+// SwarmAddress is the multiaddress of a hospital's daemon, without its peer id.
+func (s Site) SwarmAddress(org topology.Organisation) string {
 	if s.Containers {
 		return fmt.Sprintf("/dns4/%s/tcp/%d", IPFSName(org), org.IPFS.Swarm)
 	}
@@ -82,7 +83,7 @@ func (s Site) kuboConfig(t *topology.Topology, org topology.Organisation, identi
 	peers := []any{}
 	for _, other := range t.Organisations {
 		if other.IPFS != nil && other.ID != org.ID {
-			peers = append(peers, object{"ID": identities[other.ID].PeerID, "Addrs": []any{s.swarmAddress(other)}})
+			peers = append(peers, object{"ID": identities[other.ID].PeerID, "Addrs": []any{s.SwarmAddress(other)}})
 		}
 	}
 	self := identities[org.ID]
@@ -94,7 +95,7 @@ func (s Site) kuboConfig(t *topology.Topology, org topology.Organisation, identi
 		},
 		"Addresses": object{
 			"Swarm":    []any{fmt.Sprintf("/ip4/%s/tcp/%d", s.Bind, org.IPFS.Swarm)},
-			"Announce": []any{s.swarmAddress(org)}, "AppendAnnounce": []any{}, "NoAnnounce": []any{},
+			"Announce": []any{s.SwarmAddress(org)}, "AppendAnnounce": []any{}, "NoAnnounce": []any{},
 			"API": fmt.Sprintf("/ip4/%s/tcp/%d", s.Bind, org.IPFS.API), "Gateway": []any{},
 		},
 		"API": object{
