@@ -45,6 +45,9 @@ func parseCapsule(b []byte) (*Capsule, error) {
 
 // Bytes returns the 98-byte encoding.
 func (c *Capsule) Bytes() []byte {
+	if !c.valid() {
+		return nil
+	}
 	return bytes.Join([][]byte{c.e.bytes(), c.v.bytes(), c.s.bytes()}, nil)
 }
 
@@ -79,14 +82,14 @@ func Encapsulate(source io.Reader, pk *PublicKey, ctx [HashSize]byte) (*Capsule,
 	if !pk.valid() {
 		return nil, nil, parameter("encapsulate: no scope key")
 	}
-	r, err := randomScalar(source)
+	random, err := randomScalar(source)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encapsulate: %w", err)
 	}
-	u, err := randomScalar(source)
-	if err != nil {
-		return nil, nil, fmt.Errorf("encapsulate: %w", err)
-	}
+	// Two capsules with one r and u would give both away through s, so both depend on the record too: a source that
+	// repeats itself, as after the restore of a snapshot, does no harm.
+	r := hashToScalar(labelCapsuleR, random.bytes(), pk.pt.bytes(), ctx[:])
+	u := hashToScalar(labelCapsuleU, random.bytes(), pk.pt.bytes(), ctx[:])
 	c := &Capsule{}
 	if c.e, err = newPoint(baseMul(r)); err != nil {
 		return nil, nil, err
@@ -96,8 +99,8 @@ func Encapsulate(source io.Reader, pk *PublicKey, ctx [HashSize]byte) (*Capsule,
 	}
 	c.s = u.add(r.mul(c.challenge(pk, ctx)))
 	z, err := mul(r.add(u), pk.pt.p).BytesX()
-	if err != nil || c.s.isZero() { // r = -u, probability 2^-256
-		return nil, nil, parameter("encapsulate: random source repeats itself")
+	if err != nil || c.s.isZero() { // probability 2^-255
+		return nil, nil, parameter("encapsulate: random source yields a zero key")
 	}
 	defer clear(z)
 	key, err := c.key(z, ctx)

@@ -56,6 +56,9 @@ func ParseCapsuleFragment(b []byte) (*CapsuleFragment, error) {
 
 // Bytes returns the encoding: 325 bytes and the gateway id.
 func (f *CapsuleFragment) Bytes() []byte {
+	if !f.valid() {
+		return nil
+	}
 	b := bytes.Join([][]byte{
 		f.e1.bytes(), f.v1.bytes(), f.id[:], f.xa.bytes(), f.u1.bytes(), f.h.bytes(), f.z.bytes(), f.sig[:], f.grant[:],
 	}, nil)
@@ -90,17 +93,21 @@ func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) 
 	return f, nil
 }
 
-// prove makes (h, z): with t random and (E2, V2, U2) = t·(E, V, U), h = H_s(all) and z = t + h·rk.
+// prove makes (h, z): with w secret and (E2, V2, U2) = w·(E, V, U), h = H_s(all) and z = w + h·rk. Two proofs with one w would
+// give rk away, so w is not the random number itself but a hash of it with rk and the statement: a source that repeats itself,
+// as after the restore of a snapshot, does no harm.
 func (f *CapsuleFragment) prove(source io.Reader, c *Capsule, rk scalar, p ReencryptParams) error {
-	t, err := randomScalar(source)
+	random, err := randomScalar(source)
 	if err != nil {
 		return err
 	}
-	h, err := f.challenge(c, p, mul(t, c.e.p), mul(t, c.v.p), mul(t, generatorU().p))
+	w := hashToScalar(labelProofNonce, rk.bytes(), random.bytes(), p.Context[:], p.Request[:], p.Reader.pt.bytes(),
+		p.Delegating.pt.bytes(), p.Signer.pt.bytes(), f.grant[:], f.id[:], gatewayHash(f.gateway), c.Bytes())
+	h, err := f.challenge(c, p, mul(w, c.e.p), mul(w, c.v.p), mul(w, generatorU().p))
 	if err != nil {
 		return err
 	}
-	f.h, f.z = h, t.add(h.mul(rk))
+	f.h, f.z = h, w.add(h.mul(rk))
 	if f.z.isZero() { // would not parse; probability 2^-256
 		return parameter("random source yields a zero proof")
 	}

@@ -69,12 +69,12 @@
 // by its length as four bytes big-endian, to 48 bytes, modulo n. H(label, parts…) is SHA-256 over suite name, label and parts,
 // length-prefixed alike. x(P) is the x coordinate.
 //
-//	Encapsulate  r, u random; E = rG, V = uG; s = u + r·H_s("capsule", pk, ctx, E, V);
+//	Encapsulate  r, u secret; E = rG, V = uG; s = u + r·H_s("capsule", pk, ctx, E, V);
 //	             K_pre = HKDF(x((r+u)·pk); "K_pre", E, V, s, ctx)
 //	Rekey        x_A random, X_A = x_A·G; dh = x(x_A·pk_B); d = H_s("d", X_A, pk_B, dh); f(0) = a/d, degree t-1;
 //	             id_i random; x_i = H_s("x", X_A, pk_B, dh, id_i); rk_i = f(x_i); U1_i = rk_i·U;
 //	             ECDSA over H("key fragment signature", id, U1, X_A, pk_A, pk_B, signer, H("gateway", gateway), grant)
-//	Reencrypt    E1 = rk·E, V1 = rk·V; w random; h = H_s("reencryption", ctx, request, H("gateway", gateway), grant, id,
+//	Reencrypt    E1 = rk·E, V1 = rk·V; w secret; h = H_s("reencryption", ctx, request, H("gateway", gateway), grant, id,
 //	             X_A, pk_A, pk_B, signer, E, V, s, U, E1, V1, U1, wE, wV, wU); z = w + h·rk
 //	Open         λ_i = Π x_j/(x_j-x_i); E' = Σλ_i·E1_i, V' = Σλ_i·V1_i; check (s/d)·pk_A = V' + H_s("capsule", …)·E';
 //	             K_pre from x(d·(E'+V'))

@@ -30,56 +30,62 @@ func fuzzParser(f *testing.F, seed []byte, parse func(*testing.T, []byte) (func(
 }
 
 func FuzzParsePublicKey(f *testing.F) {
-	fuzzParser(f, newKey(f).Public().Bytes(), func(t *testing.T, b []byte) (func() []byte, error) {
+	fuzzParser(f, generatorU().bytes(), func(_ *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParsePublicKey(b)
 		return func() []byte { return k.Bytes() }, err
 	})
 }
 
 func FuzzParsePrivateKey(f *testing.F) {
-	fuzzParser(f, newKey(f).InsecureBytes(), func(t *testing.T, b []byte) (func() []byte, error) {
+	f.Add([]byte(orderBytes))
+	fuzzParser(f, []byte(orderMinus2Bytes), func(_ *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParsePrivateKey(b)
 		return func() []byte { return k.InsecureBytes() }, err
 	})
 }
 
 func FuzzParseCapsule(f *testing.F) {
-	w := newWorld(f, 1, 1)
-	fuzzParser(f, w.capsule.Bytes(), func(t *testing.T, b []byte) (func() []byte, error) {
+	v := loadVectors(f)
+	_, _, p := v.keys(f)
+	fuzzParser(f, v.Capsule, func(t *testing.T, b []byte) (func() []byte, error) {
 		c, err := ParseCapsule(b)
-		if err == nil && !bytes.Equal(b, w.capsule.Bytes()) {
-			require.ErrorIs(t, c.Verify(w.params.Delegating, w.params.Context), ErrProof)
+		if err == nil && !bytes.Equal(b, v.Capsule) {
+			require.ErrorIs(t, c.Verify(p.Delegating, p.Context), ErrProof)
 		}
 		return func() []byte { return c.Bytes() }, err
 	})
 }
 
 func FuzzParseKeyFragment(f *testing.F) {
-	w := newWorld(f, 1, 1)
-	fuzzParser(f, w.kfrags[0].Bytes(), func(t *testing.T, b []byte) (func() []byte, error) {
+	v := loadVectors(f)
+	_, _, p := v.keys(f)
+	fuzzParser(f, v.KeyFragments[0], func(t *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParseKeyFragment(b)
-		if err == nil && !bytes.Equal(b, w.kfrags[0].Bytes()) {
-			p := w.params
-			require.ErrorIs(t, k.Verify(p.Delegating, p.Reader, p.Signer, k.Gateway(), p.Grant), ErrProof)
+		if err == nil && !bytes.Equal(b, v.KeyFragments[0]) {
+			require.ErrorIs(t, k.Verify(p.Delegating, p.Reader, p.Signer, p.Gateway, p.Grant), ErrProof)
 		}
 		return func() []byte { return k.Bytes() }, err
 	})
 }
 
 func FuzzParseCapsuleFragment(f *testing.F) {
-	w := newWorld(f, 1, 1)
-	good := w.reencrypt(w.kfrags[0]).Bytes()
-	fuzzParser(f, good, func(t *testing.T, b []byte) (func() []byte, error) {
+	v := loadVectors(f)
+	_, _, p := v.keys(f)
+	capsule, err := ParseCapsule(v.Capsule)
+	require.NoError(f, err)
+	fuzzParser(f, v.Fragments[0], func(t *testing.T, b []byte) (func() []byte, error) {
 		c, err := ParseCapsuleFragment(b)
-		if err == nil && !bytes.Equal(b, good) {
-			require.ErrorIs(t, c.Verify(w.capsule, w.at(c.Gateway())), ErrProof)
+		if err == nil && !bytes.Equal(b, v.Fragments[0]) {
+			require.ErrorIs(t, c.Verify(capsule, p), ErrProof)
 		}
 		return func() []byte { return c.Bytes() }, err
 	})
 }
 
 func FuzzParseHybridPublicKey(f *testing.F) {
-	fuzzParser(f, newHybrid(f).Public().Bytes(), func(t *testing.T, b []byte) (func() []byte, error) {
+	key, err := ParseHybridPrivateKey(loadVectors(f).HybridSeed)
+	require.NoError(f, err)
+	fuzzParser(f, key.Public().Bytes(), func(_ *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParseHybridPublicKey(b)
 		return func() []byte { return k.Bytes() }, err
 	})
@@ -97,11 +103,8 @@ func FuzzParseHybridPrivateKey(f *testing.F) {
 }
 
 func FuzzParseEnvelope(f *testing.F) {
-	l := newLayer(f, 1, 1)
-	b, err := l.envelope().Marshal()
-	require.NoError(f, err)
 	f.Add([]byte{0x88, 0x01, 0x6c})
-	fuzzParser(f, b, func(t *testing.T, b []byte) (func() []byte, error) {
+	fuzzParser(f, loadVectors(f).Envelope, func(t *testing.T, b []byte) (func() []byte, error) {
 		e, err := ParseEnvelope(b)
 		return func() []byte {
 			out, err := e.Marshal()
@@ -112,30 +115,40 @@ func FuzzParseEnvelope(f *testing.F) {
 }
 
 func FuzzOpenFrom(f *testing.F) {
-	key := newHybrid(f)
-	good, err := SealTo(key.Public(), []byte("info"), []byte("plaintext"))
+	v := loadVectors(f)
+	_, _, p := v.keys(f)
+	key, err := ParseHybridPrivateKey(v.ReaderHybrid)
 	require.NoError(f, err)
+	share := v.envelope(f).Shares.Shares[0]
+	good := []byte(v.ReSealed[0])
 	f.Add(good)
 	f.Add(good[:SealOverhead])
 	f.Add(make([]byte, SealOverhead+1))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, err := key.OpenFrom([]byte("info"), b)
-		if !bytes.Equal(b, good) {
-			requireOneOf(t, err, -1, ErrMalformed, ErrDecrypt)
+		_, err := OpenReSealedShare(key, p.Context, p.Request, share, b)
+		if bytes.Equal(b, good) {
+			require.NoError(t, err)
+			return
 		}
+		requireOneOf(t, err, -1, ErrMalformed, ErrDecrypt)
 	})
 }
 
 func FuzzVerifyP256(f *testing.F) {
-	key, digest := newKey(f), make([]byte, 32)
-	good, err := SignP256(nil, key.Signer(), digest)
+	v := loadVectors(f)
+	_, _, p := v.keys(f)
+	k, err := ParseKeyFragment(v.KeyFragments[0])
 	require.NoError(f, err)
-	f.Add(good)
+	digest := k.digest(p.names())
+	f.Add(k.sig[:])
 	f.Add(make([]byte, SignatureSize))
 	f.Add(bytes.Repeat([]byte{0xff}, SignatureSize))
 	f.Fuzz(func(t *testing.T, sig []byte) {
-		if err := VerifyP256(key.Public(), digest, sig); !bytes.Equal(sig, good) {
-			require.ErrorIs(t, err, ErrProof)
+		err := VerifyP256(p.Signer, digest[:], sig)
+		if bytes.Equal(sig, k.sig[:]) {
+			require.NoError(t, err)
+			return
 		}
+		require.ErrorIs(t, err, ErrProof)
 	})
 }

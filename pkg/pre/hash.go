@@ -16,9 +16,12 @@ const HashSize = 32
 // Domain labels. Each names one use of a hash, key derivation or seal; no two uses share one.
 const (
 	labelCapsule       = "capsule"
+	labelCapsuleR      = "capsule r"
+	labelCapsuleU      = "capsule u"
 	labelSecret        = "d"
 	labelCoordinate    = "x"
 	labelReencryption  = "reencryption"
+	labelProofNonce    = "reencryption nonce"
 	labelPreKey        = "K_pre"
 	labelFragmentSign  = "key fragment signature"
 	labelFragmentID    = "key fragment commitment"

@@ -52,15 +52,25 @@ func ParseHybridPublicKey(b []byte) (*HybridPublicKey, error) {
 }
 
 // Bytes returns the 1249-byte encoding.
-func (k *HybridPublicKey) Bytes() []byte { return bytes.Clone(k.enc) }
+func (k *HybridPublicKey) Bytes() []byte {
+	if k == nil {
+		return nil
+	}
+	return bytes.Clone(k.enc)
+}
 
 // Equal reports whether both are the same key.
 func (k *HybridPublicKey) Equal(other *HybridPublicKey) bool {
 	return k != nil && other != nil && bytes.Equal(k.enc, other.enc)
 }
 
-// ID returns the key's id.
-func (k *HybridPublicKey) ID() KeyID { return keyID(k.enc) }
+// ID returns the key's id; that of no key is zero.
+func (k *HybridPublicKey) ID() KeyID {
+	if k == nil || len(k.enc) == 0 {
+		return KeyID{}
+	}
+	return keyID(k.enc)
+}
 
 // String returns the key's id.
 func (k *HybridPublicKey) String() string {
@@ -116,11 +126,19 @@ func DeriveHybridKey(seed []byte, purpose string, epoch uint32) (*HybridPrivateK
 	return ParseHybridPrivateKey(derived)
 }
 
-// Public returns the public key.
-func (k *HybridPrivateKey) Public() *HybridPublicKey { return k.pub }
+// Public returns the public key, or nil if there is no key.
+func (k *HybridPrivateKey) Public() *HybridPublicKey {
+	if k == nil {
+		return nil
+	}
+	return k.pub
+}
 
 // InsecureBytes returns the 32-byte seed, which is the key, for a keystore that seals it.
 func (k *HybridPrivateKey) InsecureBytes() ([]byte, error) {
+	if k == nil || k.key == nil {
+		return nil, parameter("encode hybrid private key: no key")
+	}
 	b, err := k.key.hpke.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("encode hybrid private key: %w", err)

@@ -77,15 +77,25 @@ func compress(b []byte) (*PublicKey, error) {
 }
 
 // Bytes returns the 33-byte compressed form.
-func (k *PublicKey) Bytes() []byte { return bytes.Clone(k.pt.enc[:]) }
+func (k *PublicKey) Bytes() []byte {
+	if !k.valid() {
+		return nil
+	}
+	return bytes.Clone(k.pt.enc[:])
+}
 
 // Equal reports whether both are the same key.
 func (k *PublicKey) Equal(other *PublicKey) bool {
 	return k.valid() && other.valid() && k.pt.enc == other.pt.enc
 }
 
-// ID returns the key's id.
-func (k *PublicKey) ID() KeyID { return keyID(k.pt.enc[:]) }
+// ID returns the key's id; that of no key is zero.
+func (k *PublicKey) ID() KeyID {
+	if !k.valid() {
+		return KeyID{}
+	}
+	return keyID(k.pt.enc[:])
+}
 
 // String returns the key's id.
 func (k *PublicKey) String() string {
@@ -175,7 +185,12 @@ func (k *PrivateKey) Public() *PublicKey {
 
 // InsecureBytes returns the secret scalar, 32 bytes, for a keystore that seals it. The name is a warning to the reader of
 // the call: these bytes are the key.
-func (k *PrivateKey) InsecureBytes() []byte { return k.d.bytes() }
+func (k *PrivateKey) InsecureBytes() []byte {
+	if !k.valid() {
+		return nil
+	}
+	return k.d.bytes()
+}
 
 // ECDH implements ECDHer with crypto/ecdh.
 func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {

@@ -150,6 +150,10 @@ func TestPrintedNamesIdentify(t *testing.T) {
 	require.Contains(t, fmt.Sprintf("%#v", l.reader), l.reader.Public().ID().String())
 	require.Contains(t, fmt.Sprintf("%s", w.kfrags[0]), "Hospital1MSP")
 	require.Contains(t, fmt.Sprintf("%v", l.readerShares()[0]), "Hospital1MSP")
+	require.Equal(t, w.params.Grant, w.kfrags[0].Grant())
+	for _, v := range []fmt.GoStringer{w.reader, l.reader, w.kfrags[0], l.readerShares()[0]} {
+		require.Equal(t, fmt.Sprint(v), v.GoString())
+	}
 	require.Contains(t, l.reader.Public().String(), l.reader.Public().ID().String())
 }
 
@@ -203,4 +207,14 @@ func TestNilAndZeroValuesAreRefusedNotFollowed(t *testing.T) {
 		(*HybridPrivateKey)(nil), (*HybridPublicKey)(nil)} {
 		require.Contains(t, v.String(), "nil")
 	}
+	for _, v := range []interface{ Bytes() []byte }{(*PublicKey)(nil), &PublicKey{}, (*HybridPublicKey)(nil), &HybridPublicKey{},
+		&Capsule{}, &KeyFragment{}, &CapsuleFragment{}} {
+		require.Empty(t, v.Bytes())
+	}
+	require.Empty(t, nilKey.InsecureBytes())
+	require.Nil(t, (*HybridPrivateKey)(nil).Public())
+	_, err = (&HybridPrivateKey{}).InsecureBytes()
+	require.ErrorIs(t, err, ErrParameter)
+	require.Zero(t, (*PublicKey)(nil).ID())
+	require.Zero(t, (&HybridPublicKey{}).ID())
 }

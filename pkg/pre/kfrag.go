@@ -90,6 +90,9 @@ func ParseKeyFragment(b []byte) (*KeyFragment, error) {
 
 // Bytes returns the encoding, which contains the secret: 227 bytes and the gateway id.
 func (k *KeyFragment) Bytes() []byte {
+	if !k.valid() {
+		return nil
+	}
 	b := bytes.Join([][]byte{
 		k.id[:], k.rk.bytes(), k.xa.bytes(), k.u1.bytes(), k.grant[:], k.sig[:],
 	}, nil)

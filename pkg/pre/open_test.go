@@ -4,6 +4,7 @@
 package pre
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"testing"
@@ -96,6 +97,35 @@ func TestAPatientsInconsistentFragmentsAreNoticed(t *testing.T) {
 
 	_, err = w.open(w.reencrypt(w.kfrags[0]), w.reencrypt(&k))
 	require.ErrorIs(t, err, ErrProof)
+}
+
+func TestARepeatingRandomSourceDoesNotGiveTheKeyFragmentAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	k := w.kfrags[0]
+	entropy := randomBytes(t, wideSize)
+	one, err := Reencrypt(bytes.NewReader(entropy), w.capsule, k, w.at(k.Gateway()))
+	require.NoError(t, err)
+	w.params.Request = sha256.Sum256([]byte("request 2"))
+	two, err := Reencrypt(bytes.NewReader(entropy), w.capsule, k, w.at(k.Gateway()))
+	require.NoError(t, err)
+	require.NoError(t, two.Verify(w.capsule, w.at(k.Gateway())))
+
+	// With one w in both proofs, z1 - z2 = (h1 - h2)·rk.
+	guess := one.z.sub(two.z).mul(one.h.sub(two.h).inv())
+	require.False(t, guess.equal(*k.rk))
+}
+
+func TestARepeatingRandomSourceDoesNotGiveCapsulesAway(t *testing.T) {
+	t.Parallel()
+	pk, entropy := newKey(t).Public(), randomBytes(t, wideSize)
+	one, key1, err := Encapsulate(bytes.NewReader(entropy), pk, [HashSize]byte{1})
+	require.NoError(t, err)
+	two, key2, err := Encapsulate(bytes.NewReader(entropy), pk, [HashSize]byte{2})
+	require.NoError(t, err)
+	require.NotEqual(t, one.e.enc, two.e.enc)
+	require.NotEqual(t, one.v.enc, two.v.enc)
+	require.NotEqual(t, key1, key2)
 }
 
 func TestOnlyTheReaderOpens(t *testing.T) {

@@ -193,7 +193,7 @@ func TestABadRandomSourceIsReportedNotUsed(t *testing.T) {
 	for n := wideSize; n < 4*wideSize; n += 16 {
 		require.Error(t, uses["rekey"](io.LimitReader(randomOr(nil), int64(n))))
 	}
-	require.Error(t, uses["encapsulate"](io.LimitReader(randomOr(nil), wideSize)))
+	require.Error(t, uses["encapsulate"](io.LimitReader(randomOr(nil), wideSize-1)))
 	require.Error(t, uses["split"](io.LimitReader(randomOr(nil), wideSize)))
 	require.Error(t, uses["split"](io.LimitReader(randomOr(nil), 2*wideSize)))
 }

@@ -58,7 +58,7 @@ var regenerate = flag.Bool("regenerate-vectors", false, "write new vectors of th
 
 func vectorFile() string { return filepath.Join("testdata", "emrys-pre-v1.json") }
 
-func loadVectors(t *testing.T) *vectors {
+func loadVectors(t testing.TB) *vectors {
 	t.Helper()
 	if *regenerate {
 		b, err := json.MarshalIndent(makeVectors(t), "", "  ")
@@ -74,7 +74,7 @@ func loadVectors(t *testing.T) *vectors {
 	return v
 }
 
-func makeVectors(t *testing.T) *vectors {
+func makeVectors(t testing.TB) *vectors {
 	t.Helper()
 	w, l := newWorld(t, 2, 3), newLayer(t, 2, 3)
 	l.ctx, l.request = w.params.Context, w.params.Request
@@ -107,7 +107,7 @@ func makeVectors(t *testing.T) *vectors {
 	return v
 }
 
-func seedOf(t *testing.T, k *HybridPrivateKey) []byte {
+func seedOf(t testing.TB, k *HybridPrivateKey) []byte {
 	t.Helper()
 	b, err := k.InsecureBytes()
 	require.NoError(t, err)
@@ -131,12 +131,7 @@ func TestVectorsOfTheKeySchedule(t *testing.T) {
 func TestVectorsOfTheWholeShare(t *testing.T) {
 	t.Parallel()
 	v := loadVectors(t)
-	key := func(b []byte) *PrivateKey { k, err := ParsePrivateKey(b); require.NoError(t, err); return k }
-	a, signer, reader := key(v.ScopeKey), key(v.ScopeSigner), key(v.ReaderKey)
-	p := ReencryptParams{
-		Delegating: a.Public(), Reader: reader.Public(), Signer: signer.Public(),
-		Context: [HashSize]byte(v.Context), Grant: [HashSize]byte(v.Grant), Request: [HashSize]byte(v.Request),
-	}
+	a, reader, p := v.keys(t)
 	capsule, err := ParseCapsule(v.Capsule)
 	require.NoError(t, err)
 	own, err := Decapsulate(a, capsule, p.Context)
@@ -163,7 +158,18 @@ func TestVectorsOfTheWholeShare(t *testing.T) {
 	require.Equal(t, []byte(v.DataKey), dek)
 }
 
-func (v *vectors) envelope(t *testing.T) *Envelope {
+// keys returns the scope key, the reader's key and what the capsule fragments are bound to.
+func (v *vectors) keys(t testing.TB) (*PrivateKey, *PrivateKey, ReencryptParams) {
+	t.Helper()
+	key := func(b []byte) *PrivateKey { k, err := ParsePrivateKey(b); require.NoError(t, err); return k }
+	a, signer, reader := key(v.ScopeKey), key(v.ScopeSigner), key(v.ReaderKey)
+	return a, reader, ReencryptParams{
+		Delegating: a.Public(), Reader: reader.Public(), Signer: signer.Public(), Context: [HashSize]byte(v.Context),
+		Grant: [HashSize]byte(v.Grant), Request: [HashSize]byte(v.Request), Gateway: v.Gateways[0],
+	}
+}
+
+func (v *vectors) envelope(t testing.TB) *Envelope {
 	t.Helper()
 	e, err := ParseEnvelope(v.Envelope)
 	require.NoError(t, err)
