@@ -35,6 +35,7 @@ const (
 // daemon is a private Kubo daemon of a test.
 type daemon struct {
 	bin, repo, url string
+	flags          []string
 	cmd            *exec.Cmd
 	exited         chan struct{}
 }
@@ -55,9 +56,9 @@ func binary(t testing.TB) string {
 }
 
 // start runs a daemon with a repository of its own until the test ends. swarmKey makes it a member of a private swarm.
-func start(t testing.TB, swarmKey string) *daemon {
+func start(t testing.TB, swarmKey string, flags ...string) *daemon {
 	t.Helper()
-	d := &daemon{bin: binary(t), repo: t.TempDir()}
+	d := &daemon{bin: binary(t), repo: t.TempDir(), flags: flags}
 	out, err := d.command("init", "--empty-repo").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	d.configure(t)
@@ -110,7 +111,7 @@ func (d *daemon) configure(t testing.TB) {
 
 func (d *daemon) run(t testing.TB) {
 	t.Helper()
-	d.cmd = d.command("daemon", "--migrate=false")
+	d.cmd = d.command(append([]string{"daemon", "--migrate=false"}, d.flags...)...)
 	out, err := d.cmd.StdoutPipe()
 	require.NoError(t, err)
 	d.cmd.Stderr = io.Discard

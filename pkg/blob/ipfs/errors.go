@@ -56,6 +56,7 @@ func classify(message string) error {
 	}{
 		{"could not find", blob.ErrNotFound},               // ipld.ErrNotFound
 		{"block not found", blob.ErrNotFound},              // block store
+		{"failed to fetch all nodes", blob.ErrNotFound},    // merkledag: some leaves are missing
 		{"different hash than requested", blob.ErrCorrupt}, // blockstore.ErrHashMismatch
 		{"hash mismatch", blob.ErrCorrupt},                 // verifcid
 		{"dag node is a directory", blob.ErrInvalid},       // iface.ErrIsDir

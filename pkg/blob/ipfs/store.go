@@ -87,7 +87,15 @@ func (s *Store) Check(ctx context.Context) (string, error) {
 
 // Put implements [blob.Store]. A Put whose context ends after the last byte was sent still waits shortly for the daemon's
 // answer, and succeeds when that comes: otherwise nobody would know of the pin.
-func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
+func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, true) }
+
+// PutUnpinned is Put without the pin: for a caller that notes the id durably before it pins, so that a crash leaves no pin
+// that nobody knows of. Until it is pinned a garbage collection of the daemon may take the content away.
+func (s *Store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
+	return s.put(ctx, r, false)
+}
+
+func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error) {
 	if err := ctx.Err(); err != nil {
 		return blob.Ref{}, err
 	}
@@ -102,7 +110,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
 		}
 		cancel()
 	})()
-	id, err := s.add(requestCtx, src)
+	id, err := s.add(requestCtx, src, pin)
 	src.stop()
 	if err != nil {
 		if readErr := src.failure(); readErr != nil {
@@ -113,12 +121,12 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
 	return blob.Ref{CID: id, Size: src.size()}, nil
 }
 
-func (s *Store) add(ctx context.Context, src *source) (string, error) {
+func (s *Store) add(ctx context.Context, src *source, pin bool) (string, error) {
 	body := files.NewMapDirectory(map[string]files.Node{"": files.NewReaderFile(src)})
 	resp, err := s.api.Request("add").
 		Option("cid-version", 1).Option("raw-leaves", true).Option("hash", "sha2-256").
 		Option("chunker", "size-262144").Option("trickle", false).Option("max-file-links", fileLinks).
-		Option("inline", false).Option("pin", true).Option("progress", false).
+		Option("inline", false).Option("pin", pin).Option("progress", false).
 		Body(files.NewMultiFileReader(body, false, false)).
 		Send(ctx)
 	if err := failure(resp, err); err != nil {

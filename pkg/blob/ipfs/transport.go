@@ -100,6 +100,9 @@ func parseMultiaddr(endpoint string) (target, error) {
 	if network == "unix" {
 		return target{url: "http://unix", socket: address}, nil
 	}
+	if !strings.HasPrefix(network, "tcp") {
+		return target{}, errors.New("endpoint multiaddr names no TCP port and no Unix socket")
+	}
 	scheme := "http"
 	for _, p := range addr.Protocols() {
 		if p.Code == multiaddr.P_HTTPS || p.Code == multiaddr.P_TLS {

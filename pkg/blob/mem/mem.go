@@ -76,7 +76,14 @@ func (s *Store) Pins() []string {
 }
 
 // Put implements [blob.Store].
-func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
+func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, true) }
+
+// PutUnpinned is Put without the pin: until it is pinned, [Store.Collect] takes the content away.
+func (s *Store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
+	return s.put(ctx, r, false)
+}
+
+func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error) {
 	if err := s.ready(ctx); err != nil {
 		return blob.Ref{}, err
 	}
@@ -95,7 +102,9 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.content[id] = content.Bytes()
-	s.pinned[id] = true
+	if pin {
+		s.pinned[id] = true
+	}
 	return blob.Ref{CID: id, Size: uint64(content.Len())}, nil //nolint:gosec // a length is not negative
 }
 
