@@ -77,7 +77,7 @@ func (s Site) gateway(t *topology.Topology, org topology.Organisation) (File, er
 			Cert: path.Join(dir, "msp", CertFile), Key: path.Join(dir, "msp", KeyFile),
 		},
 		StateDir: path.Join(dir, "state"),
-		KeysFile: path.Join(dir, "keys.json"),
+		KeysFile: path.Join(dir, "gateway-keys.json"),
 		Policy:   gatewayPolicy(t.Proxies),
 		Log:      gatewayLog{Level: "info", Format: "json"},
 	}

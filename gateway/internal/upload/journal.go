@@ -1,0 +1,142 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upload
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/emrys-health/emrys/gateway/internal/durable"
+	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/emr"
+)
+
+const entryVersion = 1
+
+// entry is one upload in the journal.
+type entry struct {
+	V       int        `json:"v"`
+	ID      string     `json:"id"`
+	Owner   string     `json:"owner"`
+	CID     string     `json:"cid"`
+	Digest  emr.Digest `json:"digest"`
+	Size    uint64     `json:"size"`
+	Expires emr.Time   `json:"expires"`
+	// Shared: the content was pinned for something else already, so it is never unpinned here.
+	Shared bool `json:"shared"`
+	// Action is the action that registers the record, zero when there is none;
+	// it cannot be ordered long after ActionExpires.
+	Action        emr.Digest `json:"action"`
+	ActionExpires emr.Time   `json:"actionExpires"`
+
+	closed bool // being discarded
+}
+
+func (e *entry) claimed() bool { return !e.Action.IsZero() }
+
+func (e *entry) api() api.Upload {
+	return api.Upload{ID: e.ID, CID: e.CID, Digest: e.Digest, Size: e.Size, Expires: e.Expires}
+}
+
+// journal is a directory with one file per upload, each replaced as a whole.
+type journal struct{ dir string }
+
+const journalSuffix = ".json"
+
+func (j journal) path(id string) string { return filepath.Join(j.dir, id+journalSuffix) }
+
+func (j journal) load() (map[string]*entry, error) {
+	if err := os.MkdirAll(j.dir, durable.DirMode); err != nil {
+		return nil, fmt.Errorf("make upload journal: %w", err)
+	}
+	files, err := os.ReadDir(j.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read upload journal: %w", err)
+	}
+	entries := make(map[string]*entry, len(files))
+	for _, f := range files {
+		if !strings.HasPrefix(f.Name(), uploadPrefix) || !strings.HasSuffix(f.Name(), journalSuffix) {
+			continue // a temporary file of an interrupted write
+		}
+		e, err := j.read(strings.TrimSuffix(f.Name(), journalSuffix))
+		if err != nil {
+			return nil, err
+		}
+		entries[e.ID] = e
+	}
+	return entries, nil
+}
+
+func (j journal) read(id string) (*entry, error) {
+	text, err := os.ReadFile(j.path(id))
+	if err != nil {
+		return nil, fmt.Errorf("read upload journal: %w", err)
+	}
+	e := new(entry)
+	if err := emr.Decode(text, e); err != nil {
+		return nil, fmt.Errorf("read upload journal: %w", err)
+	}
+	if e.V != entryVersion || e.ID != id || e.CID == "" {
+		return nil, errors.New("read upload journal: not an entry of this version")
+	}
+	return e, nil
+}
+
+func (j journal) write(e *entry) error {
+	text, err := emr.Canonical(e)
+	if err != nil {
+		return err
+	}
+	if err := durable.Write(j.path(e.ID), text); err != nil {
+		return fmt.Errorf("write upload journal: %w", err)
+	}
+	return nil
+}
+
+func (j journal) remove(id string) error {
+	if err := os.Remove(j.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove from upload journal: %w", err)
+	}
+	return nil
+}
+
+// keyed is a set of locks, one for each name in use.
+type keyed struct {
+	mu    sync.Mutex
+	locks map[string]*keyedLock
+}
+
+type keyedLock struct {
+	mu    sync.Mutex
+	users int
+}
+
+// lock takes the lock of a name and returns the function that gives it back.
+func (k *keyed) lock(name string) func() {
+	k.mu.Lock()
+	if k.locks == nil {
+		k.locks = make(map[string]*keyedLock)
+	}
+	l, ok := k.locks[name]
+	if !ok {
+		l = new(keyedLock)
+		k.locks[name] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.mu.Lock()
+	return func() {
+		l.mu.Unlock()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(k.locks, name)
+		}
+	}
+}
