@@ -12,6 +12,7 @@ import (
 	"github.com/emrys-health/emrys/network"
 	"github.com/emrys-health/emrys/network/runner"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/emr"
 )
 
 // Exit codes.
@@ -46,9 +47,11 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &usage), errors.As(err, &invalid), errors.Is(err, runner.ErrUnknown):
 		return exitUsage
-	case errors.As(err, &port), errors.Is(err, network.ErrBusy), errors.Is(err, network.ErrNoNetwork),
+	case errors.As(err, &port), errors.Is(err, network.ErrBusy), errors.Is(err, network.ErrNoNetwork), errors.Is(err, network.ErrUnreachable),
 		errors.Is(err, runner.ErrNotRunning), errors.Is(err, errUnhealthy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return exitUnavailable
+	case emr.CodeOf(err) == emr.CodeInvalid:
+		return exitUsage
 	default:
 		return exitInternal
 	}

@@ -52,7 +52,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed
 	flags.BoolVar(&a.json, "json", false, "write one JSON document to standard output")
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
-		a.destroyCommand(),
+		a.logsCommand(), a.destroyCommand(), a.inviteCommand(), a.topologyCommand(),
 		a.superviseCommand(),
 	)
 	return root

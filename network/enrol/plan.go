@@ -11,11 +11,9 @@ import (
 
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/fabricca"
 )
-
-// RoleAttribute is the certificate attribute that says what its holder is.
-const RoleAttribute = "emrys.role"
 
 // tlsIdentity is the one identity under which an organisation's TLS
 // certificates are issued. Peers of TLS look at host names, not at it; and a
@@ -61,7 +59,7 @@ func plan(site render.Site, org topology.Organisation) []identity {
 	identities := render.IdentityCA(org)
 	msp(identities, "admin", "admin", site.AdminMSP(org))
 	msp(identities, "gateway", "client", path.Join(site.GatewayDir(org), "msp"),
-		fabricca.Attribute{Name: RoleAttribute, Value: "gateway", ECert: true})
+		fabricca.Attribute{Name: emr.AttributeRole, Value: string(emr.RoleGateway), ECert: true})
 	msp(render.OrdererCA(org), "orderer", "orderer", path.Join(site.OrdererDir(org), "msp"))
 	for _, peer := range org.Peers {
 		msp(identities, peer.Name, "peer", path.Join(site.PeerDir(org, peer), "msp"))
