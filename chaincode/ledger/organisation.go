@@ -6,7 +6,6 @@ package ledger
 import (
 	"encoding/pem"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -21,7 +20,7 @@ const (
 	maxURL        = 512 // bytes
 	maxAddresses  = 16
 	maxAddress    = 256 // bytes
-	gatewayScheme = "https"
+	gatewayScheme = "https://"
 )
 
 // RegisterOrganisation registers or updates the caller's own organisation. The
@@ -112,10 +111,18 @@ func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, control)
 }
 
+// gatewayURL accepts https, a host with or without a port, and a plain path.
+// Anything else that a URL may hold (user, query, fragment, escapes) is refused by
+// its characters.
 func gatewayURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && len(text) <= maxURL && u.Scheme == gatewayScheme && u.Hostname() != "" && u.User == nil &&
-		u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.Contains(text, "#")
+	rest, found := strings.CutPrefix(text, gatewayScheme)
+	if !found || len(text) > maxURL {
+		return false
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	const name = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+	return host != "" && !strings.HasPrefix(host, ":") && strings.Trim(host, name+":[]") == "" &&
+		strings.Trim(path, name+"_~/") == ""
 }
 
 // succeed makes org the next version of previous, when there is one.
