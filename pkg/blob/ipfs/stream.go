@@ -74,8 +74,10 @@ type watchdog struct {
 	parent context.Context //nolint:containedctx // the caller's, to tell whose end it was
 	cancel context.CancelCauseFunc
 
-	mu    sync.Mutex
-	timer *time.Timer
+	mu       sync.Mutex
+	timer    *time.Timer // one for all waits: a stream arms it for each Read
+	deadline time.Time   // zero while disarmed
+	cause    error
 }
 
 func newWatchdog(parent context.Context) *watchdog {
@@ -88,17 +90,29 @@ func newWatchdog(parent context.Context) *watchdog {
 func (w *watchdog) arm(wait time.Duration, cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.timer != nil {
-		w.timer.Stop()
+	w.deadline, w.cause = time.Now().Add(wait), cause
+	if w.timer == nil {
+		w.timer = time.AfterFunc(wait, w.fire)
+		return
 	}
-	w.timer = time.AfterFunc(wait, func() { w.cancel(cause) })
+	w.timer.Reset(wait)
 }
 
 func (w *watchdog) disarm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.deadline = time.Time{}
 	if w.timer != nil {
 		w.timer.Stop()
+	}
+}
+
+// fire ends the request, unless the wait was ended or begun anew in the meantime.
+func (w *watchdog) fire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.deadline.IsZero() && !time.Now().Before(w.deadline) {
+		w.cancel(w.cause)
 	}
 }
 
