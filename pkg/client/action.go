@@ -95,6 +95,10 @@ func (c *Client) submit(ctx context.Context, operation, function string, args, o
 		if unknown(err) {
 			return c.lookUp(ctx, k, signed.Digest(), out, err)
 		}
+		if emr.CodeOf(err) == emr.CodeExists {
+			// Either the thing exists or this very action was committed by an earlier attempt.
+			return c.refusedAgain(ctx, signed.Digest(), err)
+		}
 		if !emr.CodeOf(err).Retryable() || attempt == maxAttempts {
 			return outcome{}, err
 		}
@@ -132,10 +136,14 @@ func settled(ctx context.Context, err error) error {
 // backoff is the pause after the n-th attempt, from 1: 200 ms and doubling, at most 2 s.
 func backoff(n int) time.Duration { return min(100*time.Millisecond<<n, 2*time.Second) }
 
-// unknown tells that an action may have been committed in spite of the error.
+// unknown tells that an action may have been committed in spite of the error:
+// no answer came, or one that says so, or one that could pass and yet names a transaction.
 func unknown(err error) bool {
-	_, sent := errors.AsType[*errSent](err)
-	return sent || emr.CodeOf(err) == emr.CodeUnknownOutcome
+	if _, sent := errors.AsType[*errSent](err); sent {
+		return true
+	}
+	e, ok := errors.AsType[*emr.Error](err)
+	return ok && (e.Code == emr.CodeUnknownOutcome || e.Code.Retryable() && e.TxID != "")
 }
 
 // lookUp asks the ledger whether an action was committed. See the package

@@ -137,7 +137,7 @@ func (r *resumingReader) Read(p []byte) (int, error) {
 		if err == nil {
 			continue
 		}
-		if errors.Is(err, io.EOF) { // a broken connection is io.ErrUnexpectedEOF
+		if err == io.EOF { //nolint:errorlint // a broken connection is io.ErrUnexpectedEOF
 			r.stop()
 			return 0, io.EOF
 		}

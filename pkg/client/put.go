@@ -218,6 +218,11 @@ func (w *writing) register(ctx context.Context, upload string) (*Stored, error) 
 	if err := w.wrapKey(); err != nil {
 		return nil, err
 	}
+	return w.submit(ctx, upload)
+}
+
+// submit registers the record as its manifest stands.
+func (w *writing) submit(ctx context.Context, upload string) (*Stored, error) {
 	m := &w.manifest
 	var receipt ledgerapi.Receipt
 	header := map[string]string{api.UploadHeader: upload}

@@ -119,7 +119,7 @@ func (r *aheadReader) Finished() bool {
 	defer timer.Stop()
 	select {
 	case <-r.ended:
-		return errors.Is(r.last, io.EOF)
+		return r.last == io.EOF //nolint:errorlint // a failure may wrap an io.EOF
 	case <-timer.C:
 		r.Close()
 		return false
@@ -148,13 +148,13 @@ type meteredReader struct {
 func (r *meteredReader) Read(p []byte) (int, error) {
 	n, err := r.source.Read(p)
 	r.done += int64(n)
-	if r.size >= 0 && (r.done > r.size || errors.Is(err, io.EOF) && r.done < r.size) {
+	if r.size >= 0 && (r.done > r.size || err == io.EOF && r.done < r.size) {
 		err = errShort
 	}
 	if n > 0 && r.report != nil {
 		r.report(uint64(r.done)) //nolint:gosec // not negative
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err != nil && err != io.EOF { //nolint:errorlint // a failure may wrap an io.EOF
 		r.mu.Lock()
 		r.err = err
 		r.mu.Unlock()
