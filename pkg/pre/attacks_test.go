@@ -128,6 +128,22 @@ func TestAttackD_ACapsuleCannotMoveToAnotherRecordOrScope(t *testing.T) {
 	w.params.Context = other
 	_, err = w.open(frags...)
 	require.ErrorIs(t, err, ErrProof)
+	require.NotErrorIs(t, err, ErrTooFewFragments, "the capsule is at fault, no gateway is")
+}
+
+func TestACapsuleThatEncapsulatesNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	pk, ctx := newKey(t).Public(), [HashSize]byte{1}
+	r, err := randomScalar(nil)
+	require.NoError(t, err)
+	u := r.sub(r).sub(r) // u = -r: the proof is right, and everybody knows the key
+	c := &Capsule{}
+	c.e, err = newPoint(baseMul(r))
+	require.NoError(t, err)
+	c.v, err = newPoint(baseMul(u))
+	require.NoError(t, err)
+	c.s = u.add(r.mul(c.challenge(pk, ctx)))
+	require.ErrorIs(t, c.Verify(pk, ctx), ErrProof)
 }
 
 func TestAttackE_AFragmentAnswersOneRequestOnly(t *testing.T) {

@@ -111,9 +111,16 @@ func TestARepeatingRandomSourceDoesNotGiveTheKeyFragmentAway(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, two.Verify(w.capsule, w.at(k.Gateway())))
 
+	w.capsule, _, err = Encapsulate(nil, w.params.Delegating, w.params.Context)
+	require.NoError(t, err)
+	three, err := Reencrypt(bytes.NewReader(entropy), w.capsule, k, w.at(k.Gateway()))
+	require.NoError(t, err)
+
 	// With one w in both proofs, z1 - z2 = (h1 - h2)·rk.
-	guess := one.z.sub(two.z).mul(one.h.sub(two.h).inv())
-	require.False(t, guess.equal(*k.rk))
+	for _, pair := range [][2]*CapsuleFragment{{one, two}, {two, three}, {one, three}} {
+		guess := pair[0].z.sub(pair[1].z).mul(pair[0].h.sub(pair[1].h).inv())
+		require.False(t, guess.equal(*k.rk))
+	}
 }
 
 func TestARepeatingRandomSourceDoesNotGiveCapsulesAway(t *testing.T) {

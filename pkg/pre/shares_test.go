@@ -110,6 +110,11 @@ func TestSealedObjectsOpenForTheirPurposeOnly(t *testing.T) {
 		requireOneOf(t, err, i, ErrMalformed, ErrDecrypt)
 	})
 
+	foreign := bytes.Clone(sealed)
+	binary.BigEndian.PutUint16(foreign, 0x0051)
+	_, err = l.reader.OpenFrom([]byte("info"), foreign)
+	require.ErrorIs(t, err, ErrMalformed, "another KEM")
+
 	// One key, three purposes: none opens as another.
 	copies := map[string][]byte{}
 	copies["patient"], err = SealPatientCopy(l.reader.Public(), l.ctx, l.kShare)

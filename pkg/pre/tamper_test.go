@@ -6,6 +6,7 @@ package pre
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,6 +90,22 @@ func TestEncodingsAreRefusedShortOrLong(t *testing.T) {
 			require.ErrorIs(t, tc.parse(tc.b[:n]), ErrMalformed, "%s cut to %d bytes", name, n)
 		}
 	}
+}
+
+func TestFragmentsWithIllegalGatewayIDsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, 1)
+	k, f := *w.kfrags[0], *w.reencrypt(w.kfrags[0])
+	for _, id := range []string{"", "two words", "new\nline", "Hôpital", strings.Repeat("x", MaxGatewayID+1)} {
+		k.gateway, f.gateway = id, id
+		_, err := ParseKeyFragment(k.Bytes())
+		require.ErrorIs(t, err, ErrMalformed, "%q", id)
+		_, err = ParseCapsuleFragment(f.Bytes())
+		require.ErrorIs(t, err, ErrMalformed, "%q", id)
+	}
+	k.gateway = strings.Repeat("x", MaxGatewayID)
+	_, err := ParseKeyFragment(k.Bytes())
+	require.NoError(t, err)
 }
 
 func TestEveryAlteredByteOfASealedShareIsRefusedAndNamed(t *testing.T) {
