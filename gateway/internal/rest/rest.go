@@ -69,7 +69,6 @@ func New(s *service.Service, tokens Tokens, proxy Reencryptor, limits Limits) (h
 	d := &Door{service: s, tokens: tokens, proxy: proxy, limits: limits}
 	handlers := d.handlers()
 	mux := http.NewServeMux()
-	methods := make(map[string][]string)
 	for _, op := range api.Operations() {
 		h, ok := handlers[op.Name]
 		if !ok {
@@ -77,20 +76,15 @@ func New(s *service.Service, tokens Tokens, proxy Reencryptor, limits Limits) (h
 		}
 		delete(handlers, op.Name)
 		mux.Handle(op.Method+" "+op.Path, d.mount(op, h))
-		methods[op.Path] = append(methods[op.Path], op.Method)
 	}
 	if len(handlers) > 0 {
 		return nil, errors.New("a handler has no operation")
 	}
-	d.mountHealth(mux, methods)
-	for path, allowed := range methods {
-		mux.Handle(path, notAllowed(allowed))
-	}
-	mux.Handle("/", http.HandlerFunc(notFound))
-	return mux, nil
+	d.mountHealth(mux)
+	return withProblems(mux), nil
 }
 
-func (d *Door) mountHealth(mux *http.ServeMux, methods map[string][]string) {
+func (d *Door) mountHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		httpx.SetOperation(r.Context(), "healthz")
 		httpx.JSON(w, http.StatusOK, api.Readiness{Ready: true, Checks: []api.Check{}})
@@ -104,21 +98,36 @@ func (d *Door) mountHealth(mux *http.ServeMux, methods map[string][]string) {
 		}
 		httpx.JSON(w, status, ready)
 	})
-	methods["/healthz"] = []string{http.MethodGet}
-	methods["/readyz"] = []string{http.MethodGet}
 }
 
-func notFound(w http.ResponseWriter, r *http.Request) {
-	httpx.Fail(w, r, emr.E(emr.CodeNotFound, "there is nothing at this address"))
-}
-
-func notAllowed(methods []string) http.Handler {
-	allow := strings.Join(methods, ", ")
+// withProblems makes problems of the answers that the mux gives by itself.
+func withProblems(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", allow)
-		httpx.FailStatus(w, r, http.StatusMethodNotAllowed, emr.E(emr.CodeUnsupported, "the method is not offered at this address"))
+		own, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		answer := &discard{header: make(http.Header)}
+		own.ServeHTTP(answer, r)
+		if answer.status != http.StatusMethodNotAllowed {
+			httpx.Fail(w, r, emr.E(emr.CodeNotFound, "there is nothing at this address"))
+			return
+		}
+		w.Header().Set("Allow", answer.header.Get("Allow"))
+		httpx.FailStatus(w, r, answer.status, emr.E(emr.CodeUnsupported, "the method is not offered at this address"))
 	})
 }
+
+// discard takes an answer and keeps its status and headers only.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
 
 // mount puts authentication and the writing of answers around a handler.
 func (d *Door) mount(op api.Operation, h handler) http.Handler {

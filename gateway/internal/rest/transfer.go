@@ -134,6 +134,9 @@ func (d *Door) stream(c *call, ciphertext *service.Ciphertext, etag string, part
 		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.offset, part.offset+part.length-1, ciphertext.Size))
 	}
 	c.w.WriteHeader(status)
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
 	out := httpx.StallWriter(c.w, d.limits.Stall)
 	if _, err := out.Write((*buffer)[:first]); err != nil {
 		panic(http.ErrAbortHandler)

@@ -144,14 +144,23 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read secret file: %w", err)
 	}
-	kind, value, _ := bytes.Cut(bytes.TrimSpace(b), []byte{':'})
+	secret := bytes.TrimSpace(b)
+	kind, value, _ := bytes.Cut(secret, []byte{':'})
 	usable := len(b) <= maxSecret && len(value) > 0 && !bytes.ContainsAny(value, "\r\n")
 	switch {
+	case len(b) <= maxSecret && isHeader(secret):
+		return string(secret), nil
 	case usable && string(kind) == "bearer":
 		return "Bearer " + string(value), nil
 	case usable && string(kind) == "basic" && bytes.IndexByte(value, ':') > 0:
 		return "Basic " + base64.StdEncoding.EncodeToString(value), nil
 	default:
-		return "", fmt.Errorf("secret file %s is not of the form bearer:TOKEN or basic:USER:PASSWORD", path)
+		return "", fmt.Errorf("secret file %s is not of the form bearer:TOKEN, basic:USER:PASSWORD or Bearer TOKEN", path)
 	}
+}
+
+// isHeader tells whether a secret is the header's value already (RFC 6750 section 2.1): a scheme, a space and one token.
+func isHeader(secret []byte) bool {
+	token, ok := bytes.CutPrefix(secret, []byte("Bearer "))
+	return ok && len(token) > 0 && !bytes.ContainsAny(token, " :\t\r\n")
 }
