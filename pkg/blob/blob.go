@@ -22,8 +22,9 @@ var (
 	// ErrUnavailable says that the store itself did not answer, refused the caller, or stopped answering half-way. The
 	// same call may succeed later.
 	ErrUnavailable = errors.New("content store is unavailable")
-	// ErrCorrupt says that stored bytes are not those of the content id. Permanent on this node; unpinning and pinning
-	// again fetches another copy from the swarm.
+	// ErrCorrupt says that stored bytes are not those of the content id, as far as the store looks: it may also take them
+	// for missing. Permanent on this node until a garbage collection after Unpin; then Pin fetches another copy from the
+	// swarm.
 	ErrCorrupt = errors.New("stored content is corrupt")
 	// ErrInvalid says that an argument is not a content id or not a range. Permanent.
 	ErrInvalid = errors.New("invalid argument")

@@ -19,6 +19,7 @@
 //
 // # What it does not do
 //
+// The sealed form needs AES-GCM with a nonce of the caller's, which the JOSE library makes: under GODEBUG=fips140=only it fails.
 // Without a passphrase the keys are as safe as the disk. Keys are in this process's memory while a store is in use, and the
 // Go runtime may copy them there.
 package keystore

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -56,6 +57,9 @@ func TestSizesConvertBothWays(t *testing.T) {
 // TestTheFormatIsTheDocumentedOne opens a payload with nothing but the package's documentation and the standard library.
 func TestTheFormatIsTheDocumentedOne(t *testing.T) {
 	t.Parallel()
+	if fips140.Enforced() {
+		t.Skip("the comparison opens with a nonce of its own, which the strict mode refuses")
+	}
 	key, id, plain := newKey(t), newFileID(t), content(full+321)
 	ciphertext := sealed(t, key, id, plain)
 

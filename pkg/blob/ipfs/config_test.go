@@ -54,7 +54,7 @@ func TestSecretFilesAreReadStrictly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, <-headers)
 	}
-	for _, content := range []string{"", "\n", "sesame", "bearer:", "basic:sesame", "basic::sesame", "digest:sesame", "bearer:sesame\nbearer:b"} {
+	for _, content := range []string{"", "\n", "sesame", "bearer:", "basic:sesame", "basic::sesame", "digest:sesame", "bearer:sesame\nbearer:b", "bearer:sesame\x00", "bearer:sésame"} {
 		_, err := ipfs.New(ipfs.Config{Endpoint: url, SecretFile: secretFile(t, content)})
 		require.Error(t, err, "%q", content)
 		require.NotContains(t, err.Error(), "sesame")

@@ -146,7 +146,7 @@ func readSecret(path string) (string, error) {
 	}
 	secret := bytes.TrimSpace(b)
 	kind, value, _ := bytes.Cut(secret, []byte{':'})
-	usable := len(b) <= maxSecret && len(value) > 0 && !bytes.ContainsAny(value, "\r\n")
+	usable := len(b) <= maxSecret && len(value) > 0 && !bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' })
 	switch {
 	case len(b) <= maxSecret && isHeader(secret):
 		return string(secret), nil
