@@ -78,7 +78,7 @@ func newOrganisation(s Lookup, caller *Caller, args *ledgerapi.RegisterOrganisat
 	return &emr.Organisation{
 		V: emr.DocumentVersion, ID: caller.MSP, Name: args.Name, Kind: args.Kind,
 		CACert:     string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})),
-		GatewayURL: args.GatewayURL, Keys: args.Keys, IPFS: slices.Concat([]string{}, args.IPFS),
+		GatewayURL: args.GatewayURL, Keys: args.Keys, IPFS: append([]string{}, args.IPFS...),
 		Version: 1, Updated: s.Now(),
 	}, nil
 }
