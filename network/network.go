@@ -33,6 +33,7 @@ type Options struct {
 	Bin        string // folder of programs
 	Topology   []byte // of a new network; nil is the default
 	PortOffset int    // of a new network
+	Containers bool   // a new network's processes run in containers, not here
 	// Supervisor is the command that runs [Supervise] for this home.
 	Supervisor []string
 	// Report is told of each step; nil tells nobody.
@@ -65,7 +66,8 @@ const topologyFile = "topology.yaml"
 
 // settings is what a home remembers beside its topology.
 type settings struct {
-	PortOffset int `json:"portOffset"`
+	PortOffset int  `json:"portOffset"`
+	Containers bool `json:"containers,omitempty"`
 }
 
 // Open returns the network of an existing home.
@@ -85,25 +87,31 @@ func Open(o Options) (*Network, error) {
 	if err := json.Unmarshal(raw, &kept); err != nil {
 		return nil, fmt.Errorf("read the network's settings: %w", err)
 	}
-	return load(o, text, kept.PortOffset)
+	return load(o, text, kept)
+}
+
+func (o Options) settings() settings {
+	return settings{PortOffset: o.PortOffset, Containers: o.Containers}
 }
 
 func settingsFile(home string) string { return filepath.Join(home, "settings.json") }
 
-func load(o Options, text []byte, offset int) (*Network, error) {
+func load(o Options, text []byte, kept settings) (*Network, error) {
 	t, err := topology.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = t.WithPortOffset(offset); err != nil {
-		return nil, fmt.Errorf("with port offset %d: %w", offset, err)
+	if t, err = t.WithPortOffset(kept.PortOffset); err != nil {
+		return nil, fmt.Errorf("with port offset %d: %w", kept.PortOffset, err)
 	}
 	if o.Report == nil {
 		o.Report = func(Step) {}
 	}
-	return &Network{
-		options: o, t: t, site: render.Native(o.Home, o.Bin), client: runner.NewClient(runner.In(o.Home)),
-	}, nil
+	site := render.Native(o.Home, o.Bin)
+	if kept.Containers {
+		site = render.Containers()
+	}
+	return &Network{options: o, t: t, site: site, client: runner.NewClient(runner.In(o.Home))}, nil
 }
 
 // Create returns the network of a home, making the home when it is new. An
@@ -116,7 +124,7 @@ func Create(o Options) (*Network, error) {
 	}
 	present, err := Open(o)
 	if errors.Is(err, ErrNoNetwork) {
-		if _, err := load(o, text, o.PortOffset); err != nil {
+		if _, err := load(o, text, o.settings()); err != nil {
 			return nil, err
 		}
 		return create(o, text)
@@ -128,7 +136,7 @@ func Create(o Options) (*Network, error) {
 }
 
 func create(o Options, text []byte) (*Network, error) {
-	raw, err := json.Marshal(settings{PortOffset: o.PortOffset})
+	raw, err := json.Marshal(o.settings())
 	if err != nil {
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
@@ -145,7 +153,7 @@ func create(o Options, text []byte) (*Network, error) {
 func (n *Network) sameAs(o Options) error {
 	const remedy = "use another --home, or destroy this network first"
 	if o.Topology != nil {
-		wanted, err := load(o, o.Topology, o.PortOffset)
+		wanted, err := load(o, o.Topology, o.settings())
 		if err != nil {
 			return err
 		}

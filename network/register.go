@@ -158,22 +158,47 @@ func sameRegistration(present emr.Organisation, wanted *ledgerapi.RegisterOrgani
 		slices.Equal(present.IPFS, wanted.IPFS)
 }
 
+// hopelessRestarts is how often a process may die during a start before the
+// start gives up on it: its log says more than waiting would.
+const hopelessRestarts = 3
+
 // startGateways starts the gateways and waits until each is ready.
 func (n *Network) startGateways(ctx context.Context) error {
+	before, err := n.restarts(ctx)
+	if err != nil {
+		return err
+	}
 	if err := n.start(ctx, nil, render.KindGateway); err != nil {
 		return err
 	}
 	return n.each(ctx, func(ctx context.Context, org topology.Organisation) error {
+		name := render.GatewayName(org)
 		for {
 			_, err := n.probeGateway(ctx, org)
 			if err == nil {
 				return nil
 			}
+			now, statusErr := n.restarts(ctx)
+			if statusErr == nil && now[name]-before[name] >= hopelessRestarts {
+				return fmt.Errorf("%s keeps dying: see emrysctl logs %s", name, name)
+			}
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("wait for %s: %w (last: %w)", render.GatewayName(org), ctx.Err(), err)
+				return fmt.Errorf("wait for %s: %w (last: %w)", name, ctx.Err(), err)
 			case <-time.After(retryInterval):
 			}
 		}
 	})
+}
+
+func (n *Network) restarts(ctx context.Context) (map[string]int, error) {
+	statuses, err := n.client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, s := range statuses {
+		counts[s.Name] = s.Restarts
+	}
+	return counts, nil
 }

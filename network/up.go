@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,6 +24,10 @@ import (
 	"github.com/emrys-health/emrys/network/runner"
 	"github.com/emrys-health/emrys/network/topology"
 )
+
+// stepTimeout bounds each step of Up but the building of programs. On two
+// idle cores the longest takes three seconds.
+const stepTimeout = 90 * time.Second
 
 // Up brings the network to life, or back to life: every step first looks at
 // what is there, so that a repeated or interrupted Up goes on where it is
@@ -36,11 +41,13 @@ func (n *Network) Up(ctx context.Context) error {
 	if err := n.checkPorts(ctx); err != nil {
 		return err
 	}
+	if err := n.step("programs built", func() error { return n.build(ctx) }); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
 	}{
-		{"programs built", n.build},
 		{"supervisor running", n.supervise},
 		{"certificate authorities and IPFS started", n.startFoundations},
 		{"identities enrolled", n.enrol},
@@ -51,7 +58,10 @@ func (n *Network) Up(ctx context.Context) error {
 		{"organisations registered", n.register},
 		{"gateways ready", n.startGateways},
 	} {
-		if err := n.step(step.what, func() error { return step.do(ctx) }); err != nil {
+		ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+		err := n.step(step.what, func() error { return step.do(ctx) })
+		cancel()
+		if err != nil {
 			return err
 		}
 	}
@@ -94,8 +104,16 @@ func (n *Network) spec(p render.Process) runner.Spec {
 }
 
 // startFoundations starts what depends on nothing: the CA servers, which the
-// next step needs, and the IPFS daemons, which take seconds to come up.
+// next step needs, and the IPFS daemons, which take a while to come up.
 func (n *Network) startFoundations(ctx context.Context) error {
+	if err := n.prepare(); err != nil {
+		return err
+	}
+	return n.start(ctx, nil, render.KindCA, render.KindIPFS)
+}
+
+// prepare writes what the CA servers and IPFS daemons read at their start.
+func (n *Network) prepare() error {
 	if err := kubo.Prepare(n.site, n.t); err != nil {
 		return err
 	}
@@ -112,7 +130,7 @@ func (n *Network) startFoundations(ctx context.Context) error {
 			return err
 		}
 	}
-	return n.start(ctx, nil, render.KindCA, render.KindIPFS)
+	return nil
 }
 
 func write(files []render.File) error {
@@ -202,20 +220,38 @@ func (n *Network) join(ctx context.Context) error {
 	})
 }
 
-// deploy puts the contract on the channel: packages differ between the
-// organisations, the definition does not.
+// deploy starts the chaincode servers and puts the contract on the channel.
 func (n *Network) deploy(ctx context.Context) error {
-	packages, ids := map[string]lifecycle.Package{}, map[string]string{}
-	for _, org := range n.t.Organisations {
-		pkg, err := lifecycle.NewPackage(n.site, n.t, org)
-		if err != nil {
-			return err
-		}
-		packages[org.ID], ids[org.ID] = pkg, pkg.ID
+	packages, err := n.packages()
+	if err != nil {
+		return err
+	}
+	ids := map[string]string{}
+	for org, pkg := range packages {
+		ids[org] = pkg.ID
 	}
 	if err := n.start(ctx, ids, render.KindChaincode); err != nil {
 		return err
 	}
+	return n.define(ctx, packages)
+}
+
+// packages builds each organisation's chaincode package, by organisation id.
+func (n *Network) packages() (map[string]lifecycle.Package, error) {
+	packages := map[string]lifecycle.Package{}
+	for _, org := range n.t.Organisations {
+		pkg, err := lifecycle.NewPackage(n.site, n.t, org)
+		if err != nil {
+			return nil, err
+		}
+		packages[org.ID] = pkg
+	}
+	return packages, nil
+}
+
+// define has every organisation install and approve its package and one
+// commit the definition; packages differ, the definition does not.
+func (n *Network) define(ctx context.Context, packages map[string]lifecycle.Package) error {
 	err := n.each(ctx, func(ctx context.Context, org topology.Organisation) error {
 		return n.approve(ctx, org, packages[org.ID])
 	})

@@ -109,3 +109,9 @@ func (s Site) ChannelDir() string { return path.Join(s.Home, "channel") }
 
 // Genesis is the channel's first block.
 func (s Site) Genesis() string { return path.Join(s.ChannelDir(), "genesis.block") }
+
+// PackageIDFile holds the package id of the organisation's chaincode, for
+// servers that are not started by the one who computed it.
+func (s Site) PackageIDFile(org topology.Organisation) string {
+	return path.Join(s.ChaincodeDir(org), "package-id")
+}

@@ -141,7 +141,7 @@ func (s Site) chaincodeProcess(org topology.Organisation, packageID string) Proc
 func (s Site) gatewayProcess(org topology.Organisation) Process {
 	return Process{
 		Name: GatewayName(org), Kind: KindGateway, Org: org, Dir: s.GatewayDir(org), Address: s.address(GatewayName(org), org.Gateway.Port),
-		Command: []string{s.program("emrys-gateway"), "serve", "--config", s.GatewayConfig(org)},
+		Command: []string{s.program("emrys-gateway"), "run", "--config", s.GatewayConfig(org)},
 		Configs: []string{s.GatewayConfig(org)},
 		Ports:   []int{org.Gateway.Port},
 	}
