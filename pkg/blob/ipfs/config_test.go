@@ -47,6 +47,7 @@ func TestSecretFilesAreReadStrictly(t *testing.T) {
 	url := testServer(t, server)
 	for content, want := range map[string]string{
 		"bearer:tok:en": "Bearer tok:en", "bearer:token\n": "Bearer token", "basic:user:pass": "Basic dXNlcjpwYXNz", " bearer:x \n": "Bearer x",
+		"Bearer token\n": "Bearer token",
 	} {
 		s, err := ipfs.New(ipfs.Config{Endpoint: url, SecretFile: secretFile(t, content)})
 		require.NoError(t, err)
@@ -54,7 +55,7 @@ func TestSecretFilesAreReadStrictly(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, <-headers)
 	}
-	for _, content := range []string{"", "\n", "sesame", "bearer:", "basic:sesame", "basic::sesame", "digest:sesame", "bearer:sesame\nbearer:b", "bearer:sesame\x00", "bearer:sésame"} {
+	for _, content := range []string{"", "\n", "sesame", "bearer:", "basic:sesame", "basic::sesame", "digest:sesame", "bearer:sesame\nbearer:b", "bearer:sesame\x00", "bearer:sésame", "Bearer ", "Bearer sesame b", "Bearer sesame\x00"} {
 		_, err := ipfs.New(ipfs.Config{Endpoint: url, SecretFile: secretFile(t, content)})
 		require.Error(t, err, "%q", content)
 		require.NotContains(t, err.Error(), "sesame")

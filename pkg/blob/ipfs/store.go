@@ -38,7 +38,8 @@ type Config struct {
 	// or a URL (http://127.0.0.1:5001). Plain HTTP to another machine needs InsecurePlainHTTP.
 	Endpoint string
 	// SecretFile is the path of a file with the secret that the daemon's API.Authorizations lists, in the daemon's own
-	// notation, "bearer:TOKEN" or "basic:USER:PASSWORD", or as the header's value, "Bearer TOKEN". Empty means that the daemon asks for none.
+	// notation, "bearer:TOKEN" or "basic:USER:PASSWORD", or as the header's value, "Bearer TOKEN". Empty means that the
+	// daemon asks for none.
 	SecretFile string
 	// FindTimeout bounds the wait for content to be found in the swarm, and for the answer to a small question.
 	// 0 means DefaultFindTimeout.

@@ -146,9 +146,10 @@ func readSecret(path string) (string, error) {
 	}
 	secret := bytes.TrimSpace(b)
 	kind, value, _ := bytes.Cut(secret, []byte{':'})
-	usable := len(b) <= maxSecret && len(value) > 0 && !bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' })
+	printable := len(b) <= maxSecret && !bytes.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' })
+	usable := printable && len(value) > 0
 	switch {
-	case len(b) <= maxSecret && isHeader(secret):
+	case printable && isHeader(secret):
 		return string(secret), nil
 	case usable && string(kind) == "bearer":
 		return "Bearer " + string(value), nil
@@ -162,5 +163,5 @@ func readSecret(path string) (string, error) {
 // isHeader tells whether a secret is the header's value already (RFC 6750 section 2.1): a scheme, a space and one token.
 func isHeader(secret []byte) bool {
 	token, ok := bytes.CutPrefix(secret, []byte("Bearer "))
-	return ok && len(token) > 0 && !bytes.ContainsAny(token, " :\t\r\n")
+	return ok && len(token) > 0 && !bytes.ContainsAny(token, " :")
 }
