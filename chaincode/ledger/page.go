@@ -94,8 +94,8 @@ func (q *query) start() (*ledgerapi.Key, error) {
 	if q.bookmark == "" {
 		return q.from, nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(q.bookmark)
-	if err != nil {
+	b, err := base64.RawURLEncoding.DecodeString(q.bookmark)
+	if err != nil || base64.RawURLEncoding.EncodeToString(b) != q.bookmark { // the decoder skips line breaks
 		return nil, emr.Invalid("bookmark", "is not a bookmark of this query")
 	}
 	attributes := strings.Split(string(b), "/")
