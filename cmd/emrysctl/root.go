@@ -53,7 +53,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.logsCommand(), a.destroyCommand(), a.inviteCommand(), a.topologyCommand(),
-		a.renderCommand(), a.containersCommand(),
+		a.renderCommand(), a.containersCommand(), a.demoCommand(), a.daemonsCommand(),
 		a.superviseCommand(),
 	)
 	return root
