@@ -84,6 +84,7 @@ func FuzzFromPrepared(f *testing.F) {
 	f.Add(encode(f, prepared(f, c.draft().build(f))))
 	f.Add([]byte{})
 	f.Add([]byte{0x12, 0x02, 0x0a, 0x00})
+	policy := c.policy()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := attest.FromPrepared(data)
 		if err != nil {
@@ -95,7 +96,7 @@ func FuzzFromPrepared(f *testing.F) {
 		require.NoError(t, proto.Unmarshal(data, original))
 		again := prepared(t, a)
 		require.Equal(t, original.GetEnvelope().GetPayload(), again.GetEnvelope().GetPayload())
-		_, _ = a.Verify(question(), c.policy(), c.now)
+		_, _ = a.Verify(question(), policy, c.now)
 	})
 }
 
@@ -115,11 +116,12 @@ func FuzzVerify(f *testing.F) {
 		a := d.build(f)
 		f.Add(a.Proposal, a.Response, a.Endorsements[0].Endorser, a.Endorsements[0].Signature)
 	}
+	policy := c.policy()
 	f.Fuzz(func(t *testing.T, proposal, response, endorser, signature []byte) {
 		a := &attest.Attestation{Proposal: proposal, Response: response, Endorsements: []attest.Endorsement{
 			{Endorser: endorser, Signature: signature}, good.Endorsements[1],
 		}}
-		got, err := a.Verify(question(), c.policy(), c.now)
+		got, err := a.Verify(question(), policy, c.now)
 		if err != nil {
 			require.Equal(t, emr.CodeCorrupt, emr.CodeOf(err))
 			return

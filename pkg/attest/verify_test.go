@@ -191,7 +191,7 @@ func TestWhatWasAlteredAfterEndorsementIsRefused(t *testing.T) {
 			a.Proposal = bytes.Replace(a.Proposal, []byte(channel), []byte("emrus"), 1)
 		}, want: "another channel"},
 		"altered creator": {after: func(a *attest.Attestation) {
-			a.Proposal = bytes.Replace(a.Proposal, []byte("the gateway"), []byte("teh gateway"), 1)
+			a.Proposal = bytes.Replace(a.Proposal, []byte("the gateway"), []byte("a gateway!!"), 1)
 		}, want: "transaction id"},
 		"signatures swapped": {after: func(a *attest.Attestation) {
 			e := a.Endorsements
