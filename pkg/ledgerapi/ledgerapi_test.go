@@ -85,3 +85,32 @@ func FuzzDecodeError(f *testing.F) {
 		require.True(t, got.Code.Valid())
 	})
 }
+
+func TestTheTransactionThatSpentAnActionCrossesTheLedger(t *testing.T) {
+	t.Parallel()
+	got, err := ledgerapi.DecodeError(ledgerapi.EncodeError(&emr.Error{Code: emr.CodeExists, TxID: "abc"}))
+	require.NoError(t, err)
+	require.Equal(t, "abc", got.TxID)
+}
+
+// TestKeysAreOfDifferentTypesAndKeepTheirIDs fails when two kinds of thing would
+// share a key, or a key loses what it was made of.
+func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
+	t.Parallel()
+	keys := []ledgerapi.Key{
+		ledgerapi.RosterKey(), ledgerapi.OrganisationKey("a"), ledgerapi.PatientKey("a"), ledgerapi.ClinicianKey("a"),
+		ledgerapi.ScopeKey("a"), ledgerapi.RelationshipKey("a", "b"), ledgerapi.RecordKey("a"), ledgerapi.RequestKey("a"),
+		ledgerapi.GrantKey("a"), ledgerapi.GrantUseKey("a", 1), ledgerapi.DisclosureKey("a"),
+		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
+		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"),
+	}
+	seen := map[string]bool{}
+	for _, key := range keys {
+		require.NotEmpty(t, key.Type)
+		require.NotEmpty(t, key.Attributes)
+		require.False(t, seen[key.Type], key.Type)
+		seen[key.Type] = true
+	}
+	require.Equal(t, ledgerapi.Key{Type: "covering", Attributes: []string{"rec", "cli"}}, ledgerapi.CoveringKey("rec", "cli"))
+	require.Equal(t, ledgerapi.Key{Type: "use", Attributes: []string{"gra", "00007"}}, ledgerapi.GrantUseKey("gra", 7))
+}
