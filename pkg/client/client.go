@@ -32,6 +32,7 @@ type Client struct {
 	tokens      tokens
 	now         func() time.Time
 	wait        func(context.Context, time.Duration) error
+	observe     func(operation string, took time.Duration) // may be nil
 
 	mu      sync.Mutex
 	network *api.Network // once fetched
@@ -44,6 +45,9 @@ type Options struct {
 	Now func() time.Time
 	// Wait pauses between attempts, and returns early with the context's error.
 	Wait func(context.Context, time.Duration) error
+	// Observe, which may be nil, is told how long the gateway took to answer each
+	// operation (api.Operation.Name). It must be safe for concurrent use.
+	Observe func(operation string, took time.Duration)
 }
 
 // Open opens the profile in dir. passphrase is nil when the keys are not
@@ -78,7 +82,7 @@ func newClient(p *Profile, keys *keystore.Store, certPEM []byte, o Options) (*Cl
 	}
 	c := &Client{
 		profile: p, keys: keys, certificate: certificate, certPEM: string(certPEM), http: transport,
-		now: o.Now, wait: o.Wait,
+		now: o.Now, wait: o.Wait, observe: o.Observe,
 	}
 	if c.now == nil {
 		c.now = time.Now

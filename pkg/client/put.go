@@ -93,6 +93,9 @@ func (c *Client) newWriting(ctx context.Context, u Upload) (*writing, error) {
 	if !c.profile.Role.MayWrite() {
 		return nil, emr.Refused(emr.ReasonRole, "only physicians and nurses author records")
 	}
+	if _, err := emr.ParseClass("class", string(u.Class)); err != nil {
+		return nil, err
+	}
 	n, err := c.Network(ctx)
 	if err != nil {
 		return nil, err

@@ -103,7 +103,12 @@ func RequestID(err error) string {
 func (c *Client) do(ctx context.Context, k call, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return c.exchange(ctx, k, out)
+	began := time.Now()
+	err := c.exchange(ctx, k, out)
+	if c.observe != nil {
+		c.observe(k.operation, time.Since(began))
+	}
+	return err
 }
 
 func (c *Client) exchange(ctx context.Context, k call, out any) error {

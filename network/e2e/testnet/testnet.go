@@ -160,6 +160,21 @@ type Process struct {
 	Address string `json:"address"`
 	PID     int    `json:"pid"`
 	State   string `json:"state"`
+	Leader  bool   `json:"leader"` // of the ordering service
+}
+
+// Leader returns the name of the orderer that leads.
+func (n *Net) Leader(ctx context.Context) (string, error) {
+	all, err := n.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	for name, p := range all {
+		if p.Leader {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("no orderer leads")
 }
 
 // Status returns every process of the network by name.
