@@ -51,11 +51,15 @@ func (a *app) decided(record emr.RecordID, purpose emr.Purpose, d *ledgerapi.Dec
 	if d.Decision == emr.Permit {
 		next = "emrys record get " + string(record) + " -o FILE --purpose " + string(purpose)
 	}
-	if d.Decision == emr.Deny {
+	reason := d.Reason.Explain()
+	switch d.Decision {
+	case emr.Deny:
 		next = ""
+	case emr.Ask:
+		reason = "" // that nothing covers it yet is why the patient is asked
 	}
 	err := a.result(d, func(w io.Writer) {
-		fields(w, "Request", d.ID, "Decision", decisionText(d.Decision), "Reason", reasonText(d.Reason), "Grant", string(d.Grant),
+		fields(w, "Request", d.ID, "Decision", decisionText(d.Decision), "Reason", reason, "Grant", string(d.Grant),
 			"At", when(d.At), "Transaction", d.TxID, "Next", next)
 	})
 	if err == nil && d.Decision == emr.Deny {
@@ -77,11 +81,4 @@ func decisionText(d emr.Decision) string {
 	default:
 		return string(d)
 	}
-}
-
-func reasonText(r emr.Reason) string {
-	if r == "" {
-		return ""
-	}
-	return r.Explain()
 }

@@ -29,6 +29,10 @@ type app struct {
 	json           bool
 	profile        string
 	passphraseFile string
+
+	// record and purpose are what the command is about, for advice in errors.
+	record  emr.RecordID
+	purpose emr.Purpose
 }
 
 func (a *app) command() *cobra.Command {

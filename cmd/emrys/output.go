@@ -106,7 +106,7 @@ type failure struct {
 // report writes an error and what to do about it. Causes stay inside: they may
 // hold addresses and paths that are nobody's business in a log of errors.
 func (a *app) report(err error) {
-	f := describe(err)
+	f := a.describe(err)
 	if a.json {
 		_ = writeJSON(a.stderr, map[string]failure{"error": f})
 		return
@@ -118,11 +118,11 @@ func (a *app) report(err error) {
 	fields(a.stderr, pairs...)
 }
 
-func describe(err error) failure {
+func (a *app) describe(err error) failure {
 	p := emr.Public(err)
 	f := failure{
 		Code: p.Code, Message: p.Message, Field: p.Field, Reason: p.Reason, TxID: p.TxID,
-		RequestID: client.RequestID(err), Next: advice(p),
+		RequestID: client.RequestID(err), Next: a.advice(p),
 	}
 	if errors.Is(err, context.Canceled) && p.Code == emr.CodeInternal {
 		f.Message, f.Next = "interrupted", ""
@@ -137,15 +137,22 @@ func describe(err error) failure {
 }
 
 // advice says what a person can do about an error.
-func advice(e *emr.Error) string {
+func (a *app) advice(e *emr.Error) string {
+	record, purpose := "RECORD", "PURPOSE"
+	if a.record != "" {
+		record = string(a.record)
+	}
+	if a.purpose != "" && e.Reason != emr.ReasonPurpose {
+		purpose = string(a.purpose)
+	}
 	switch e.Reason {
 	case emr.ReasonNoGrant, emr.ReasonNotCovered, emr.ReasonRevoked, emr.ReasonExpired, emr.ReasonExhausted, emr.ReasonNotGrantee,
 		emr.ReasonPurpose:
-		return "ask the patient: emrys access request RECORD --purpose PURPOSE"
+		return "ask the patient: emrys access request " + record + " --purpose " + purpose
 	case emr.ReasonNoRelationship:
 		return "a physician proposes one: emrys relationship propose --patient PATIENT"
 	case emr.ReasonTicketExpired:
-		return "read again: emrys record get RECORD -o FILE"
+		return "read again: emrys record get " + record + " -o FILE"
 	}
 	switch e.Code {
 	case emr.CodeConflict, emr.CodeRateLimited, emr.CodeUnavailable, emr.CodeTimeout:

@@ -69,6 +69,7 @@ func (a *app) get(ctx context.Context, record string, f getFlags) error {
 	if err != nil {
 		return err
 	}
+	a.record, a.purpose = id, purpose
 	ticket, err := c.Disclose(ctx, id, grant, purpose)
 	if err != nil {
 		return err
