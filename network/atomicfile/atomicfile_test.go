@@ -1,0 +1,65 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package atomicfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/network/atomicfile"
+)
+
+func TestWriteMakesTheFileWithItsModeAndNothingElse(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	file := filepath.Join(dir, "f")
+	require.NoError(t, atomicfile.Write(file, []byte("one"), 0o600))
+	require.NoError(t, atomicfile.Write(file, []byte("two"), 0o644))
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "two", string(raw))
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o644, info.Mode().Perm())
+	parent, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o700, parent.Mode().Perm())
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "no temporary file stays")
+}
+
+func TestAFailedWriteLeavesTheOldFileAndNoRemains(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	require.NoError(t, os.MkdirAll(filepath.Join(target, "child"), 0o700)) // rename onto it must fail
+	require.Error(t, atomicfile.Write(target, []byte("x"), 0o600))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+func TestUpdateTouchesOnlyWhatDiffers(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "f")
+	changed, err := atomicfile.Update(file, []byte("one"), 0o600)
+	require.NoError(t, err)
+	require.True(t, changed)
+	past := time.Unix(1, 0)
+	require.NoError(t, os.Chtimes(file, past, past))
+	changed, err = atomicfile.Update(file, []byte("one"), 0o600)
+	require.NoError(t, err)
+	require.False(t, changed)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.True(t, info.ModTime().Equal(past))
+	changed, err = atomicfile.Update(file, []byte("two"), 0o600)
+	require.NoError(t, err)
+	require.True(t, changed)
+}
