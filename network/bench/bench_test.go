@@ -88,8 +88,8 @@ type results struct {
 
 type line struct {
 	name, beside string
-	value        float64 // seconds, or bytes a second
-	unit, detail string
+	value        float64 // seconds
+	detail       string
 }
 
 // table is filled by the benchmarks and printed once at the end.

@@ -181,7 +181,7 @@ func sameFile(a, b string) error {
 
 func endOfBoth(left, right error) error {
 	for _, err := range []error{left, right} {
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("demo: compare: %w", err)
 		}
 	}
