@@ -145,7 +145,7 @@ func TestRandomSequencesPermitNothingWithoutALiveGrant(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		copied := *base
 		consortium := *base.Consortium
-		consortium.World = base.World.Clone()
+		consortium.World = base.Clone()
 		copied.Consortium = &consortium
 		m := &model{
 			scene: &copied, t: t, readers: []*ledgertest.Clinician{base.reader, base.author, other},

@@ -91,9 +91,16 @@ func checkProfile(args *ledgerapi.RegisterOrganisationArgs) error {
 		return emr.Invalid("kind", "must be hospital or regulator")
 	case !gatewayURL(args.GatewayURL):
 		return emr.Invalid("gatewayUrl", "must be an https URL of a host, without user, query or fragment")
-	case len(args.IPFS) > maxAddresses:
+	default:
+		return checkAddresses(args)
+	}
+}
+
+func checkAddresses(args *ledgerapi.RegisterOrganisationArgs) error {
+	if len(args.IPFS) > maxAddresses {
 		return emr.Invalid("ipfs", "must hold at most 16 addresses")
-	case args.Kind == emr.KindRegulator && len(args.IPFS) != 0:
+	}
+	if args.Kind == emr.KindRegulator && len(args.IPFS) != 0 {
 		return emr.Invalid("ipfs", "must be empty for a regulator")
 	}
 	for _, address := range args.IPFS {

@@ -130,3 +130,20 @@ func TestTheCAOfAnOrganisationIsFixedByItsFirstRegistration(t *testing.T) {
 	_, err := c.RegisterOrg(other.Admin, other.Args())
 	refuses(t, err, emr.CodeRule, "caCert")
 }
+
+func TestEveryPeerRegistersAnOrganisationAlike(t *testing.T) {
+	t.Parallel()
+	c := ledgertest.NewConsortium(t)
+	a := c.Orgs[ledgertest.HospitalA]
+	fresh := ledgertest.NewOrg(t, "HospitalDMSP", emr.KindHospital, a.CA.Certificate.NotBefore, a.CA.Certificate.NotAfter)
+	for _, org := range []*ledgertest.Org{a, fresh} {
+		tx := c.Begin(c.Facts(org.Admin))
+		again := tx.Again()
+		first, err := ledger.RegisterOrganisation(tx, org.Args())
+		require.NoError(t, err)
+		second, err := ledger.RegisterOrganisation(again, org.Args())
+		require.NoError(t, err)
+		require.Equal(t, first, second)
+		require.Equal(t, tx.Effects(), again.Effects())
+	}
+}

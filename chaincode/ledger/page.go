@@ -108,17 +108,10 @@ func (q *query) start() (*ledgerapi.Key, error) {
 	return &ledgerapi.Key{Type: q.prefix.Type, Attributes: slices.Concat(q.prefix.Attributes, attributes)}, nil
 }
 
+// attributeUsable accepts what ids, inverted times and MSP ids are made of.
 func attributeUsable(text string) bool {
-	if text == "" || len(text) > maxAttribute {
-		return false
-	}
-	for _, c := range []byte(text) {
-		usable := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
-		if !usable {
-			return false
-		}
-	}
-	return true
+	const usable = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+	return text != "" && len(text) <= maxAttribute && strings.Trim(text, usable) == ""
 }
 
 // bookmarkOf writes where a list goes on; the empty text when it does not.

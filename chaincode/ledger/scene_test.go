@@ -6,6 +6,7 @@ package ledger_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/emrys-health/emrys/chaincode/ledger"
@@ -28,6 +29,7 @@ type scene struct {
 func newScene(t testing.TB) *scene {
 	t.Helper()
 	s := &scene{Consortium: ledgertest.NewConsortium(t)}
+	s.Check = sameAgain(t)
 	s.patient = s.Patient(t, ledgertest.HospitalA)
 	s.author = s.Clinician(t, ledgertest.HospitalA, emr.RolePhysician, emr.LevelPrivate)
 	s.reader = s.Clinician(t, ledgertest.HospitalB, emr.RolePhysician, emr.LevelPrivate)
@@ -35,6 +37,23 @@ func newScene(t testing.TB) *scene {
 	s.scope = s.Scope(t, s.patient, emr.LevelPrivate)
 	s.record = s.Record(t, s.author, s.scope, emr.ClassMedicalImaging)
 	return s
+}
+
+// sameAgain runs every transaction of a scene a second time, as another peer
+// does, refusals included, and compares what the two would endorse.
+func sameAgain(t testing.TB) func(*ledgertest.Tx, string, []byte, any, error) {
+	return func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
+		again := tx.Again()
+		secondAnswer, secondErr := ledgertest.Run(again, function, raw)
+		if err != nil {
+			assert.Error(t, secondErr)
+			assert.Equal(t, ledgerapi.EncodeError(err), ledgerapi.EncodeError(secondErr), function)
+			return
+		}
+		assert.NoError(t, secondErr)
+		assert.Equal(t, answer, secondAnswer, function)
+		assert.Equal(t, tx.Effects(), again.Effects(), function)
+	}
 }
 
 // give grants the reader the scene's record and returns the arguments.

@@ -47,7 +47,7 @@ type GrantTerms struct {
 	Grantee ClinicianID `json:"grantee"`
 	// Org is the grantee's organisation: it is never one of Gateways.
 	Org OrgID `json:"org"`
-	// Reader is the grantee's reading key, Hybrid the digest of the hybrid key.
+	// Reader is the grantee's reading key (P-256, compressed).
 	Reader []byte `json:"reader"`
 	// Records lists the records covered, sorted; empty means the whole scope.
 	Records   []RecordID `json:"records"`

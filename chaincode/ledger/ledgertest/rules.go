@@ -10,42 +10,43 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// Run runs the rule of a transaction whose signed action is raw.
-func Run(s ledger.State, function string, raw []byte) (any, error) {
-	switch function {
-	case ledgerapi.RegisterPatient:
-		return result(ledger.RegisterPatient(s, raw))
-	case ledgerapi.RegisterClinician:
-		return result(ledger.RegisterClinician(s, raw))
-	case ledgerapi.PublishScopes:
-		return result(ledger.PublishScopes(s, raw))
-	case ledgerapi.ProposeRelationship:
-		return result(ledger.ProposeRelationship(s, raw))
-	case ledgerapi.AnswerRelationship:
-		return result(ledger.AnswerRelationship(s, raw))
-	case ledgerapi.RegisterRecord:
-		return result(ledger.RegisterRecord(s, raw))
-	case ledgerapi.RequestAccess:
-		return result(ledger.RequestAccess(s, raw))
-	case ledgerapi.RefuseAccess:
-		return result(ledger.RefuseAccess(s, raw))
-	case ledgerapi.GrantAccess:
-		return result(ledger.GrantAccess(s, raw))
-	case ledgerapi.RevokeAccess:
-		return result(ledger.RevokeAccess(s, raw))
-	case ledgerapi.Disclose:
-		return result(ledger.Disclose(s, raw))
-	case ledgerapi.RecordAttempt:
-		return result(ledger.RecordAttempt(s, raw))
-	default:
-		return nil, fmt.Errorf("ledgertest: no transaction %q", function)
+// rule is a transaction of the contract without the type of its answer.
+type rule func(ledger.State, []byte) (any, error)
+
+// rules are the transactions whose signed action travels in the transient field.
+func rules() map[string]rule {
+	return map[string]rule{
+		ledgerapi.RegisterPatient:     anyOf(ledger.RegisterPatient),
+		ledgerapi.RegisterClinician:   anyOf(ledger.RegisterClinician),
+		ledgerapi.PublishScopes:       anyOf(ledger.PublishScopes),
+		ledgerapi.ProposeRelationship: anyOf(ledger.ProposeRelationship),
+		ledgerapi.AnswerRelationship:  anyOf(ledger.AnswerRelationship),
+		ledgerapi.RegisterRecord:      anyOf(ledger.RegisterRecord),
+		ledgerapi.RequestAccess:       anyOf(ledger.RequestAccess),
+		ledgerapi.RefuseAccess:        anyOf(ledger.RefuseAccess),
+		ledgerapi.GrantAccess:         anyOf(ledger.GrantAccess),
+		ledgerapi.RevokeAccess:        anyOf(ledger.RevokeAccess),
+		ledgerapi.Disclose:            anyOf(ledger.Disclose),
+		ledgerapi.RecordAttempt:       anyOf(ledger.RecordAttempt),
 	}
 }
 
-// result drops what a rule returns beside an error.
-func result[A any](answer *A, err error) (any, error) {
-	if err != nil {
-		return nil, err
+// anyOf also drops what a rule returns beside an error.
+func anyOf[A any](of func(ledger.State, []byte) (*A, error)) rule {
+	return func(s ledger.State, raw []byte) (any, error) {
+		answer, err := of(s, raw)
+		if err != nil {
+			return nil, err
+		}
+		return answer, nil
 	}
-	return answer, nil
+}
+
+// Run runs the rule of a transaction whose signed action is raw.
+func Run(s ledger.State, function string, raw []byte) (any, error) {
+	of, known := rules()[function]
+	if !known {
+		return nil, fmt.Errorf("ledgertest: no transaction %q", function)
+	}
+	return of(s, raw)
 }
