@@ -69,18 +69,16 @@ the key. What was read stays read: the answer names who has.`,
 }
 
 func writeRevocation(w io.Writer, answer *api.Revocation) {
-	fields(w, "Revoked", answer.Receipt.ID, "At", when(answer.Receipt.At), "Transaction", answer.Receipt.TxID)
-	if answer.Read == nil {
-		fields(w, "Readings", "the answer was lost; see emrys audit log")
-		return
+	readings := "the answer was lost; see emrys audit log"
+	if answer.Read != nil {
+		readings = strconv.Itoa(len(answer.Read))
 	}
-	fields(w, "Readings", strconv.Itoa(len(answer.Read)))
-	if len(answer.Read) == 0 {
-		return
-	}
+	fields(w, "Revoked", answer.Receipt.ID, "At", when(answer.Receipt.At), "Transaction", answer.Receipt.TxID, "Readings", readings)
 	var rows [][]string
 	for _, r := range answer.Read {
 		rows = append(rows, []string{r.Reader, string(r.Org), string(r.Record), string(r.Purpose), when(r.At)})
 	}
-	table(w, []string{"READER", "ORGANISATION", "RECORD", "PURPOSE", "READ"}, rows)
+	if len(rows) > 0 {
+		table(w, []string{"READER", "ORGANISATION", "RECORD", "PURPOSE", "READ"}, rows)
+	}
 }

@@ -56,13 +56,13 @@ func (a *app) join(cmd *cobra.Command, invite string) error {
 	}
 	defer c.Close()
 	p := c.Profile()
-	return a.result(identityOf(dir, p, c.Certificate()), func(w io.Writer) {
-		writeIdentity(w, identityOf(dir, p, c.Certificate()))
+	id := identityOf(dir, p, c.Certificate())
+	return a.result(id, func(w io.Writer) {
+		next := "emrys record put FILE --patient PATIENT --class CLASS, or emrys record search --patient PATIENT"
 		if p.IsPatient() {
-			fields(w, "Next", "give "+p.ID+" to your physician; requests appear in: emrys access list")
-			return
+			next = "give " + p.ID + " to your physician; requests appear in: emrys access list"
 		}
-		fields(w, "Next", "emrys record put FILE --patient PATIENT --class CLASS, or emrys record search --patient PATIENT")
+		writeIdentity(w, id, next)
 	})
 }
 

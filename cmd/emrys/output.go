@@ -142,12 +142,13 @@ func (a *app) advice(e *emr.Error) string {
 	if a.record != "" {
 		record = string(a.record)
 	}
-	if a.purpose != "" && e.Reason != emr.ReasonPurpose {
+	if a.purpose != "" {
 		purpose = string(a.purpose)
 	}
 	switch e.Reason {
-	case emr.ReasonNoGrant, emr.ReasonNotCovered, emr.ReasonRevoked, emr.ReasonExpired, emr.ReasonExhausted, emr.ReasonNotGrantee,
-		emr.ReasonPurpose:
+	case emr.ReasonPurpose:
+		return "name a purpose that your role may have and the patient agreed to"
+	case emr.ReasonNoGrant, emr.ReasonNotCovered, emr.ReasonRevoked, emr.ReasonExpired, emr.ReasonExhausted, emr.ReasonNotGrantee:
 		return "ask the patient: emrys access request " + record + " --purpose " + purpose
 	case emr.ReasonNoRelationship:
 		return "a physician proposes one: emrys relationship propose --patient PATIENT"

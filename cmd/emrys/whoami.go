@@ -59,23 +59,24 @@ func (a *app) whoamiCommand() *cobra.Command {
 			}
 			id := identityOf(dir, p, certificate)
 			return a.result(id, func(w io.Writer) {
-				writeIdentity(w, id)
+				next := ""
 				if !id.Joined {
-					fields(w, "Next", "finish the join: emrys join --invite FILE")
+					next = "finish the join: emrys join --invite FILE"
 				}
+				writeIdentity(w, id, next)
 			})
 		},
 	}
 }
 
-func writeIdentity(w io.Writer, id identity) {
+func writeIdentity(w io.Writer, id identity, next string) {
 	keys := "unsealed (anyone who can read the disk can use them)"
 	if id.Sealed {
 		keys = "sealed with a passphrase"
 	}
 	fields(w,
 		"You are", id.ID, "Role", string(id.Role), "Organisation", string(id.Org), "On the ledger", string(id.Handle),
-		"Gateway", id.Gateway, "Certificate", until(id.NotAfter), "Keys", keys, "Profile", id.Profile)
+		"Gateway", id.Gateway, "Certificate", until(id.NotAfter), "Keys", keys, "Profile", id.Profile, "Next", next)
 }
 
 func until(t emr.Time) string {

@@ -112,7 +112,7 @@ func (c *Client) submit(ctx context.Context, operation, function string, args, o
 func (c *Client) query(ctx context.Context, k call, out any) error {
 	for attempt := 1; ; attempt++ {
 		err := c.do(ctx, k, out)
-		_, sent := errors.AsType[*errSent](err)
+		_, sent := errors.AsType[*sentError](err)
 		if err == nil || !sent && !emr.CodeOf(err).Retryable() || attempt == maxAttempts || ctx.Err() != nil {
 			return settled(ctx, err)
 		}
@@ -127,7 +127,7 @@ func settled(ctx context.Context, err error) error {
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return interrupted()
 	}
-	if _, sent := errors.AsType[*errSent](err); sent {
+	if _, sent := errors.AsType[*sentError](err); sent {
 		return emr.Wrap(emr.CodeUnavailable, "the gateway did not answer", err)
 	}
 	return err
@@ -139,7 +139,7 @@ func backoff(n int) time.Duration { return min(100*time.Millisecond<<n, 2*time.S
 // unknown tells that an action may have been committed in spite of the error:
 // no answer came, or one that says so, or one that could pass and yet names a transaction.
 func unknown(err error) bool {
-	if _, sent := errors.AsType[*errSent](err); sent {
+	if _, sent := errors.AsType[*sentError](err); sent {
 		return true
 	}
 	e, ok := errors.AsType[*emr.Error](err)

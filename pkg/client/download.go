@@ -158,7 +158,7 @@ func (r *resumingReader) connect() error {
 		k.header["Range"] = fmt.Sprintf("bytes=%d-", r.offset)
 	}
 	r.watch, r.stop = time.AfterFunc(answerTimeout, stop), stop
-	resp, err := r.client.send(ctx, k)
+	resp, err := r.client.send(ctx, k) //nolint:bodyclose // it is kept: see drop
 	r.watch.Stop()
 	if err != nil {
 		stop()
@@ -183,7 +183,7 @@ func (r *resumingReader) align(resp *http.Response) error {
 	}
 	if _, err := io.CopyN(io.Discard, r.body, int64(r.offset)); err != nil { //nolint:gosec // at most 2^50
 		r.drop()
-		return &errSent{err}
+		return &sentError{err}
 	}
 	return nil
 }

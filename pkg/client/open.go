@@ -165,22 +165,45 @@ func (v *verifier) checkManifest() error {
 	return v.compareManifest()
 }
 
+// facts are what the author's manifest and the public record both say.
+type facts struct {
+	record     emr.RecordID
+	patient    emr.Handle
+	scope      emr.ScopeID
+	class      emr.Class
+	level      emr.Level
+	author     string
+	cid        string
+	digest     emr.Digest
+	cipherSize uint64
+	version    uint32
+	previous   emr.RecordID
+}
+
 func (v *verifier) compareManifest() error {
-	r, m, s := &v.opening.Manifest.Record, &v.manifest, &v.opening.Manifest.Scope
-	same := m.Record == r.ID && m.Patient == r.Patient && m.Scope == r.Scope && m.Class == r.Class && m.Level == r.Level &&
-		m.CID == r.CID && m.Digest == r.Digest && m.CipherSize == r.CipherSize && m.Version == r.Version &&
-		m.Previous == r.Previous && r.Author == v.opening.Manifest.Author.ID
-	if !same {
-		return corrupt("the author's manifest and the public record do not agree", nil)
+	r, m := &v.opening.Manifest.Record, &v.manifest
+	public := facts{
+		r.ID, r.Patient, r.Scope, r.Class, r.Level, string(r.Author), r.CID, r.Digest, r.CipherSize, r.Version, r.Previous,
 	}
-	if s.ID != m.Scope || s.Epoch != m.Epoch || s.Patient != m.Patient {
-		return corrupt("the gateway answered with another scope than the record's", nil)
+	signed := facts{
+		m.Record, m.Patient, m.Scope, m.Class, m.Level, string(v.opening.Manifest.Author.ID), m.CID, m.Digest, m.CipherSize,
+		m.Version, m.Previous,
+	}
+	if public != signed {
+		return corrupt("the author's manifest and the public record do not agree", nil)
 	}
 	size, err := seal.CipherSize(m.PlainSize)
 	if err != nil || size != m.CipherSize || m.SegmentSize != seal.SegmentSize {
 		return corrupt("the manifest's sizes are impossible", err)
 	}
-	t := &v.opening.Grant.Terms
+	return v.compareScope()
+}
+
+func (v *verifier) compareScope() error {
+	m, s, t := &v.manifest, &v.opening.Manifest.Scope, &v.opening.Grant.Terms
+	if s.ID != m.Scope || s.Epoch != m.Epoch || s.Patient != m.Patient {
+		return corrupt("the gateway answered with another scope than the record's", nil)
+	}
 	if !v.client.profile.IsPatient() && (t.Scope != m.Scope || t.Epoch != m.Epoch) {
 		return corrupt("the ticket's grant is for another scope than the record's", nil)
 	}

@@ -209,7 +209,7 @@ func uploadError(ctx context.Context, source *meteredReader, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return interrupted()
 	}
-	if _, sent := errors.AsType[*errSent](err); sent {
+	if _, sent := errors.AsType[*sentError](err); sent {
 		return emr.Wrap(emr.CodeUnavailable, "the connection broke during the upload; nothing was registered, try again", err)
 	}
 	return err

@@ -74,11 +74,11 @@ type call struct {
 	json      any       // JSON body; nil for none
 }
 
-// errSent marks a failure after the request may have reached the gateway.
-type errSent struct{ cause error }
+// sentError marks a failure after the request may have reached the gateway.
+type sentError struct{ cause error }
 
-func (e *errSent) Error() string { return "no answer to a request that was sent: " + e.cause.Error() }
-func (e *errSent) Unwrap() error { return e.cause }
+func (e *sentError) Error() string { return "no answer to a request that was sent: " + e.cause.Error() }
+func (e *sentError) Unwrap() error { return e.cause }
 
 // gatewayError keeps what a problem says beside the error itself.
 type gatewayError struct {
@@ -123,7 +123,7 @@ func (c *Client) exchange(ctx context.Context, k call, out any) error {
 func decodeAnswer(operation string, resp *http.Response, out any) error {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return &errSent{fmt.Errorf("read answer of %s: %w", operation, err)}
+		return &sentError{fmt.Errorf("read answer of %s: %w", operation, err)}
 	}
 	if out == nil {
 		return nil
@@ -133,7 +133,7 @@ func decodeAnswer(operation string, resp *http.Response, out any) error {
 	}
 	// Unknown fields are let through: a newer gateway may say more.
 	if err := json.Unmarshal(data, out); err != nil {
-		return &errSent{fmt.Errorf("decode answer of %s: %w", operation, err)}
+		return &sentError{fmt.Errorf("decode answer of %s: %w", operation, err)}
 	}
 	return nil
 }
@@ -258,7 +258,7 @@ func operation(name string) (api.Operation, error) {
 // never came.
 func connectionError(ctx context.Context, sent bool, err error) error {
 	if sent {
-		return &errSent{err}
+		return &sentError{err}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return interrupted()
@@ -303,7 +303,7 @@ func foreignProblem(operation string, status int, cause error) error {
 	if code, ok := codes[status]; ok {
 		return &emr.Error{Code: code, Op: operation, Message: fmt.Sprintf("the gateway answered %d", status), Err: cause}
 	}
-	return &errSent{cause}
+	return &sentError{cause}
 }
 
 // countingReader tells whether anything has been read of its source.
