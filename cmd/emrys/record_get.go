@@ -41,7 +41,8 @@ other hospitals answer, and the content is decrypted on this device. A file
 appears only when it is complete and verified; -o - writes to standard output,
 each part after its verification.
 
-Without --grant the newest live grant that covers record and purpose is used.`,
+Without --grant the newest live grant that covers record and purpose is used. A
+reading without one is refused, and the refusal is committed too.`,
 		Example: "  emrys record get rec_… -o study.dcm --purpose TREAT",
 		Args:    arguments(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args[0], f) },

@@ -42,20 +42,27 @@ func (c *Client) Disclose(ctx context.Context, record emr.RecordID, grant emr.Gr
 }
 
 // GrantFor returns the caller's newest live grant that covers a record for a
-// purpose, or "" when there is none.
+// purpose. When none lives it returns the newest that did: to present it makes
+// the denial say why (revoked, expired). It returns "" when there was never one.
 func (c *Client) GrantFor(ctx context.Context, record emr.RecordID, purpose emr.Purpose) (emr.GrantID, error) {
 	r, err := c.Record(ctx, record)
 	if err != nil {
 		return "", err
 	}
 	now := emr.TimeOf(c.now())
+	var past emr.GrantID
 	grant, err := c.findGrant(ctx, func(g *emr.Grant) bool {
 		t := &g.Terms
-		return g.Status == emr.GrantLive && t.NotBefore <= now && now < t.Until && t.Scope == r.Scope &&
-			t.Covers(record) && slices.Contains(t.Purposes, purpose)
+		if t.Scope != r.Scope || !t.Covers(record) || !slices.Contains(t.Purposes, purpose) {
+			return false
+		}
+		if past == "" {
+			past = g.ID
+		}
+		return g.Status == emr.GrantLive && t.NotBefore <= now && now < t.Until
 	})
 	if emr.CodeOf(err) == emr.CodeNotFound {
-		return "", nil
+		return past, nil
 	}
 	if err != nil {
 		return "", err

@@ -73,9 +73,44 @@ func TestTheWholeShare(t *testing.T) {
 
 	_, err = s.reader.Disclose(ctx, stored.Record, grant, emr.PurposeTreatment)
 	require.Equal(t, emr.ReasonRevoked, emr.Public(err).Reason)
-	none, err := s.reader.GrantFor(ctx, stored.Record, emr.PurposeTreatment)
-	require.NoError(t, err)
-	require.Empty(t, none)
+}
+
+func TestTheGrantThatIsUsedByDefault(t *testing.T) {
+	t.Parallel()
+	s, ctx := newScene(t), t.Context()
+	record, other := s.put(t, []byte("one")).Record, s.put(t, []byte("two")).Record
+	requireGrant := func(want emr.GrantID, record emr.RecordID, purpose emr.Purpose) {
+		t.Helper()
+		got, err := s.reader.GrantFor(ctx, record, purpose)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	give := func(change func(*client.Giving)) emr.GrantID {
+		g := s.giving(record)
+		change(&g)
+		given, err := s.patient.Grant(ctx, g)
+		require.NoError(t, err)
+		return given.Terms.Grant
+	}
+	requireGrant("", record, emr.PurposeTreatment)
+	first := give(func(*client.Giving) {})
+	requireGrant(first, record, emr.PurposeTreatment)
+	requireGrant("", other, emr.PurposeTreatment)
+	requireGrant("", record, emr.PurposeResearch)
+	second := give(func(*client.Giving) {})
+	requireGrant(second, record, emr.PurposeTreatment) // the newest
+	short := give(func(g *client.Giving) { g.Until = time.Now().Add(1100 * time.Millisecond) })
+	require.Eventually(t, func() bool { // an expired one is passed over
+		got, err := s.reader.GrantFor(ctx, record, emr.PurposeTreatment)
+		return err == nil && got == second
+	}, 10*time.Second, 50*time.Millisecond)
+	for _, g := range []emr.GrantID{first, second} {
+		_, err := s.patient.Revoke(ctx, g)
+		require.NoError(t, err)
+	}
+	requireGrant(short, record, emr.PurposeTreatment) // none lives: the newest one, so that the denial says why
+	_, err := s.reader.Disclose(ctx, record, short, emr.PurposeTreatment)
+	require.Equal(t, emr.ReasonExpired, emr.Public(err).Reason)
 }
 
 func TestContentOfEverySizeComesBackEqual(t *testing.T) {

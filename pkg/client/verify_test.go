@@ -85,6 +85,20 @@ func TestAnAnswerWhoseReceiptDoesNotHoldIsSetAside(t *testing.T) {
 	}
 }
 
+func TestAProxyThatRepeatsAnothersFragmentIsNamed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	record, grant := s.shared(t, []byte("content"))
+	s.OnOpening = func(o *api.Opening) {
+		o.Fragments[0].Capsule = o.Fragments[1].Capsule
+		s.Resign(&o.Fragments[0], &o.Disclosure)
+	}
+	_, opened, err := read(t, s.reader, s.ticket(t, record, grant))
+	require.NoError(t, err)
+	require.Len(t, opened.Faults, 1)
+	require.Equal(t, emr.OrgID("HospAMSP"), opened.Faults[0].Gateway)
+}
+
 func TestOneProxyAnsweringTwiceIsOne(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -197,12 +211,13 @@ func TestAForgedOpeningIsRefused(t *testing.T) {
 		"a grant's other scope": func(_ *testing.T, o *api.Opening) {
 			o.Grant.Terms.Scope = "scp_00000000000000000000000000000000"
 		},
-		"another digest":     func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Digest[0] ^= 1 },
-		"another content id": func(_ *testing.T, o *api.Opening) { o.Manifest.Record.CID = "bafkreiother" },
-		"another class":      func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Class = emr.ClassOmics },
-		"another author":     func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Author = "cli_00000000000000000000000000000000" },
-		"altered terms":      func(_ *testing.T, o *api.Opening) { o.Grant.Terms.MaxUses = 7 },
-		"altered purpose":    func(_ *testing.T, o *api.Opening) { o.Disclosure.Purpose = emr.PurposeResearch },
+		"another digest":            func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Digest[0] ^= 1 },
+		"another manifest's digest": func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Manifest[0] ^= 1 },
+		"another content id":        func(_ *testing.T, o *api.Opening) { o.Manifest.Record.CID = "bafkreiother" },
+		"another class":             func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Class = emr.ClassOmics },
+		"another author":            func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Author = "cli_00000000000000000000000000000000" },
+		"altered terms":             func(_ *testing.T, o *api.Opening) { o.Grant.Terms.MaxUses = 7 },
+		"altered purpose":           func(_ *testing.T, o *api.Opening) { o.Disclosure.Purpose = emr.PurposeResearch },
 		"a capsule of another record": func(t *testing.T, o *api.Opening) {
 			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) {
 				capsule, _, err := pre.Encapsulate(nil, forger.Public(), [pre.HashSize]byte{1})
@@ -217,6 +232,34 @@ func TestAForgedOpeningIsRefused(t *testing.T) {
 			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) { m.KeyCommitment[0] ^= 1 })
 		},
 	}
+	// Many of these would fail at a later proof too. The check that is meant must be the one that refuses.
+	messages := map[string]string{
+		"altered signature":                "signature of the manifest",
+		"altered manifest":                 "holds the digest of",
+		"altered manifest and its digest":  "signature of the manifest",
+		"manifest signed by somebody else": "signature of the manifest",
+		"an author with another key":       "was not made for this record",
+		"a manifest of another function":   "was not signed for this ledger",
+		"a manifest of another ledger":     "was not signed for this ledger",
+		"a manifest of another actor":      "was not signed for this ledger",
+		"impossible sizes":                 "sizes are impossible",
+		"not a signed action":              "not a signed action",
+		"another ticket":                   "another ticket",
+		"somebody else's":                  "somebody else's",
+		"another record":                   "another record",
+		"another grant":                    "another grant",
+		"another grantee":                  "somebody else's",
+		"a grant of others":                "does not cover",
+		"another scope":                    "another scope",
+		"another scope key":                "was not made for this record",
+		"a grant's other scope":            "for another scope",
+		"another digest":                   "do not agree",
+		"another content id":               "do not agree",
+		"another class":                    "do not agree",
+		"another author":                   "do not agree",
+		"a capsule of another record":      "was not made for this record",
+		"no capsule":                       "not a capsule",
+	}
 	s := newScene(t)
 	record, grant := s.shared(t, []byte("content"))
 	ticket := s.ticket(t, record, grant)
@@ -225,10 +268,45 @@ func TestAForgedOpeningIsRefused(t *testing.T) {
 		_, _, err := read(t, s.reader, ticket)
 		require.Error(t, err, name)
 		require.Equal(t, emr.CodeCorrupt, emr.CodeOf(err), "%s: %v", name, err)
+		require.Contains(t, emr.Public(err).Message, messages[name], name)
 	}
 	s.OnOpening = nil
 	_, _, err = read(t, s.reader, ticket)
 	require.NoError(t, err, "the same ticket, told honestly, opens")
+}
+
+// A patient's own reading has no proxies whose proofs would fail: every check of the opening counts.
+func TestAForgedOpeningOfAPatientsOwnIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	stored := s.put(t, []byte("content"))
+	receipt, err := s.patient.Disclose(t.Context(), stored.Record, "", emr.PurposePatient)
+	require.NoError(t, err)
+	foreign := newScene(t)
+	foreignRecord := foreign.put(t, []byte("content")).Record
+	forger, err := pre.GeneratePrivateKey(nil)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		change  func(*api.Opening)
+		message string
+	}{
+		"another ticket":   {func(o *api.Opening) { o.Disclosure.ID = "dis_00000000000000000000000000000000" }, "another ticket"},
+		"another's ticket": {func(o *api.Opening) { o.Disclosure.Reader = "hnd_00000000000000000000000000000000" }, "somebody else's"},
+		"another digest":   {func(o *api.Opening) { o.Manifest.Record.Manifest[0] ^= 1 }, "holds the digest of"},
+		"another scope key": {func(o *api.Opening) { o.Manifest.Scope.Delegating = forger.Public().Bytes() },
+			"was not made for this record"},
+		"a scope of others": {func(o *api.Opening) { o.Manifest.Scope.Patient = "hnd_00000000000000000000000000000000" }, "another scope"},
+		"a record of others": {func(o *api.Opening) {
+			o.Manifest = *foreign.View(foreignRecord)
+			o.Disclosure.Record = foreignRecord
+		}, "somebody else's"},
+		"a denial": {func(o *api.Opening) { o.Disclosure.Decision, o.Disclosure.Reason = emr.Deny, emr.ReasonNoGrant }, "refused"},
+	} {
+		s.OnOpening = c.change
+		_, _, err := read(t, s.patient, emr.DisclosureID(receipt.ID))
+		require.Error(t, err, name)
+		require.Contains(t, emr.Public(err).Message, c.message, name)
+	}
 }
 
 func TestAGrantToAnotherKeyOfTheReaderIsRefused(t *testing.T) {
