@@ -50,6 +50,32 @@ func Write(path string, data []byte, mode fs.FileMode) (err error) {
 	return nil
 }
 
+// File is one file of a directory.
+type File struct {
+	Name string // relative to the directory, slashes between the parts
+	Data []byte
+	Mode fs.FileMode
+}
+
+// WriteDir makes a directory with files, all of them or none. The directory
+// must not exist. For directories whose readers take every file they find,
+// where the remains of an interrupted [Write] would do harm.
+func WriteDir(dir string, files []File) error {
+	part := dir + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		return fmt.Errorf("remove remains of an interrupted run: %w", err)
+	}
+	for _, f := range files {
+		if err := Write(filepath.Join(part, filepath.FromSlash(f.Name)), f.Data, f.Mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(part, dir); err != nil {
+		return fmt.Errorf("put %s in place: %w", dir, err)
+	}
+	return nil
+}
+
 // Update writes data to path unless the file already holds exactly that, and
 // reports whether it wrote. It keeps an idempotent run from touching anything.
 func Update(path string, data []byte, mode fs.FileMode) (changed bool, err error) {

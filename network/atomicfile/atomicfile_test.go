@@ -63,3 +63,29 @@ func TestUpdateTouchesOnlyWhatDiffers(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, changed)
 }
+
+func TestWriteDirMakesAllOfADirectoryOverTheRemainsOfAnother(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "msp")
+	require.NoError(t, atomicfile.Write(filepath.Join(dir+".part", "stale"), []byte("x"), 0o600))
+	require.NoError(t, atomicfile.WriteDir(dir, []atomicfile.File{
+		{Name: "signcerts/cert.pem", Data: []byte("cert"), Mode: 0o644},
+		{Name: "keystore/key", Data: []byte("key"), Mode: 0o600},
+	}))
+	raw, err := os.ReadFile(filepath.Join(dir, "signcerts", "cert.pem"))
+	require.NoError(t, err)
+	require.Equal(t, "cert", string(raw))
+	require.NoFileExists(t, filepath.Join(dir, "stale"))
+	require.NoDirExists(t, dir+".part")
+}
+
+func TestWriteDirLeavesAnExistingDirectoryAlone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "msp")
+	first := []atomicfile.File{{Name: "f", Data: []byte("first"), Mode: 0o600}}
+	require.NoError(t, atomicfile.WriteDir(dir, first))
+	require.Error(t, atomicfile.WriteDir(dir, []atomicfile.File{{Name: "g", Data: []byte("second"), Mode: 0o600}}))
+	raw, err := os.ReadFile(filepath.Join(dir, "f"))
+	require.NoError(t, err)
+	require.Equal(t, "first", string(raw))
+}

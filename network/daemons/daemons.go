@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/network/lockfile"
 )
 
 // modulePath marks the root of the source tree.
@@ -84,19 +85,45 @@ func (b Builder) Build(ctx context.Context) error {
 	if err := os.MkdirAll(b.Bin, 0o755); err != nil {
 		return fmt.Errorf("make folder for programs: %w", err)
 	}
+	// Networks of one machine share their programs.
+	lock, err := lockfile.Acquire(ctx, filepath.Join(b.Bin, ".lock"))
+	if err != nil {
+		return fmt.Errorf("wait for another build: %w", err)
+	}
+	defer lock.Release()
 	for _, m := range modules() {
 		if err := b.module(ctx, m); err != nil {
 			return err
 		}
 	}
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", b.Bin + string(filepath.Separator)}
+	if err := b.own(ctx); err != nil {
+		return err
+	}
+	return b.linkBuilder()
+}
+
+// own builds the project's programs beside their place and puts those that
+// changed into it: the go tool writes a program even when nothing changed, and
+// a program that was written anew is restarted.
+func (b Builder) own(ctx context.Context) error {
+	next := filepath.Join(b.Bin, ".next")
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", next + string(filepath.Separator)}
 	for _, pkg := range ownPrograms() {
 		args = append(args, pkg)
 	}
 	if err := b.goCommand(ctx, b.Source, args...); err != nil {
 		return fmt.Errorf("build the project's servers: %w", err)
 	}
-	return b.linkBuilder()
+	for name := range ownPrograms() {
+		program, err := os.ReadFile(filepath.Join(next, name))
+		if err != nil {
+			return fmt.Errorf("read built program: %w", err)
+		}
+		if _, err := atomicfile.Update(filepath.Join(b.Bin, name), program, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Check reports the first program that is missing.

@@ -15,7 +15,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
-	"path"
 	"strings"
 	"sync"
 	"time"
@@ -104,7 +103,7 @@ func Organisation(ctx context.Context, site render.Site, org topology.Organisati
 	group.SetLimit(4)
 	group.Go(func() error { return o.keepRegistrar(ctx) })
 	for _, id := range plan(site, org) {
-		if atomicfile.Exists(id.certFile()) {
+		if atomicfile.Exists(id.dir) {
 			continue
 		}
 		group.Go(func() error { return o.obtain(ctx, id) })
@@ -114,32 +113,31 @@ func Organisation(ctx context.Context, site render.Site, org topology.Organisati
 
 // publicMSP writes the directory that goes into the channel's configuration.
 func (o *organisation) publicMSP(ctx context.Context, authorityName, dir string) error {
-	last := path.Join(dir, render.OUFile)
-	if atomicfile.Exists(last) {
+	if atomicfile.Exists(dir) {
 		return nil
 	}
-	identityCA, err := o.connect(ctx, authorityName)
+	files, err := o.roots(ctx, authorityName)
 	if err != nil {
 		return err
+	}
+	return atomicfile.WriteDir(dir, files)
+}
+
+// roots are the files of an MSP directory that say whom the MSP trusts.
+func (o *organisation) roots(ctx context.Context, authorityName string) ([]atomicfile.File, error) {
+	issuer, err := o.connect(ctx, authorityName)
+	if err != nil {
+		return nil, err
 	}
 	tlsCA, err := o.connect(ctx, render.TLSCA(o.org))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return writeRoots(dir, identityCA.chain, tlsCA.chain)
-}
-
-// writeRoots writes an MSP directory's roots and, last, its role mapping.
-func writeRoots(dir string, root, tlsRoot []byte) error {
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{render.RootFile, root}, {render.TLSRootFile, tlsRoot}, {render.OUFile, render.NodeOUs()}} {
-		if err := atomicfile.Write(path.Join(dir, f.name), f.data, publicMode); err != nil {
-			return err
-		}
-	}
-	return nil
+	return []atomicfile.File{
+		{Name: render.RootFile, Data: issuer.chain, Mode: publicMode},
+		{Name: render.TLSRootFile, Data: tlsCA.chain, Mode: publicMode},
+		{Name: render.OUFile, Data: render.NodeOUs(), Mode: publicMode},
+	}, nil
 }
 
 // connect returns the authority, waiting for its server to answer.
@@ -203,8 +201,8 @@ func probe(ctx context.Context, site render.Site, org topology.Organisation, nam
 	return client, chain, err
 }
 
-// obtain has one certificate issued and writes its directory. The
-// certificate goes last: it is what marks the directory as complete.
+// obtain has one certificate issued and writes its directory, the whole of it
+// at once: Fabric reads every file of an MSP's folders.
 func (o *organisation) obtain(ctx context.Context, id identity) error {
 	a, err := o.connect(ctx, id.authority)
 	if err != nil {
@@ -266,49 +264,46 @@ func newKey(id string, hosts ...string) (*ecdsa.PrivateKey, []byte, error) {
 }
 
 func (o *organisation) store(ctx context.Context, id identity, a *authority, key *ecdsa.PrivateKey, cert []byte) error {
-	if id.tls {
-		if err := atomicfile.Write(path.Join(id.dir, render.TLSCAFile), a.chain, publicMode); err != nil {
-			return err
-		}
-	} else {
-		tlsCA, err := o.connect(ctx, render.TLSCA(o.org))
-		if err != nil {
-			return err
-		}
-		if err := writeRoots(id.dir, a.chain, tlsCA.chain); err != nil {
-			return err
-		}
-	}
-	if err := writeKey(id.keyFile(), key); err != nil {
+	secret, err := encodeKey(key)
+	if err != nil {
 		return err
 	}
-	return atomicfile.Write(id.certFile(), cert, publicMode)
+	if id.tls {
+		return atomicfile.WriteDir(id.dir, []atomicfile.File{
+			{Name: render.TLSCAFile, Data: a.chain, Mode: publicMode},
+			{Name: render.TLSKeyFile, Data: secret, Mode: secretMode},
+			{Name: render.TLSCertFile, Data: cert, Mode: publicMode},
+		})
+	}
+	files, err := o.roots(ctx, id.authority)
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteDir(id.dir, append(files,
+		atomicfile.File{Name: render.KeyFile, Data: secret, Mode: secretMode},
+		atomicfile.File{Name: render.CertFile, Data: cert, Mode: publicMode}))
 }
 
 // keepRegistrar keeps a registrar certificate of the identity CA, with which
 // people are invited later.
 func (o *organisation) keepRegistrar(ctx context.Context) error {
-	dir := o.site.RegistrarMSP(o.org)
-	file := path.Join(dir, render.CertFile)
-	if atomicfile.Exists(file) {
+	id := identity{authority: render.IdentityCA(o.org), dir: o.site.RegistrarMSP(o.org)}
+	if atomicfile.Exists(id.dir) {
 		return nil
 	}
-	a, err := o.connect(ctx, render.IdentityCA(o.org))
+	a, err := o.connect(ctx, id.authority)
 	if err != nil {
 		return err
 	}
-	if err := writeKey(path.Join(dir, render.KeyFile), a.registrar); err != nil {
-		return err
-	}
-	return atomicfile.Write(file, a.cert, publicMode)
+	return o.store(ctx, id, a, a.registrar, a.cert)
 }
 
-func writeKey(file string, key *ecdsa.PrivateKey) error {
+func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return fmt.Errorf("encode private key: %w", err)
+		return nil, fmt.Errorf("encode private key: %w", err)
 	}
-	return atomicfile.Write(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), secretMode)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // ShareTLSRoots writes into each organisation's directory the bundle of all

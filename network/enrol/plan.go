@@ -31,21 +31,6 @@ type identity struct {
 	tls       bool
 }
 
-// certFile and keyFile are where the identity's certificate and key go.
-func (i identity) certFile() string {
-	if i.tls {
-		return path.Join(i.dir, render.TLSCertFile)
-	}
-	return path.Join(i.dir, render.CertFile)
-}
-
-func (i identity) keyFile() string {
-	if i.tls {
-		return path.Join(i.dir, render.TLSKeyFile)
-	}
-	return path.Join(i.dir, render.KeyFile)
-}
-
 // plan lists the identities of an organisation.
 func plan(site render.Site, org topology.Organisation) []identity {
 	var ids []identity
