@@ -49,6 +49,9 @@ type Invitation struct {
 	Role         emr.Role     `json:"role"`
 	ID           string       `json:"id"`
 	Secret       string       `json:"secret"`
+	// Consortium holds, by MSP id, the certificate of the CA that issues an
+	// organisation's peers: what the person's device trusts registry entries by.
+	Consortium map[string]string `json:"consortium"`
 }
 
 // InvitationCA is the authority that enrols the person.
@@ -86,6 +89,10 @@ func (n *Network) Invite(ctx context.Context, organisation string, person Person
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s has not been started yet", ErrNoNetwork, org.Name)
 	}
+	consortium, err := n.authorities()
+	if err != nil {
+		return nil, err
+	}
 	secret, err := n.registerPerson(ctx, org, roots, fabricca.Registration{
 		ID: id, Type: "client", Attrs: attributes, MaxEnrollments: 1,
 	})
@@ -95,8 +102,21 @@ func (n *Network) Invite(ctx context.Context, organisation string, person Person
 	return &Invitation{
 		V: 1, Gateway: n.site.GatewayURL(org), GatewayRoots: string(roots),
 		CA:  InvitationCA{URL: n.site.CAURL(org), Name: render.IdentityCA(org), Roots: string(roots)},
-		Org: org.MSP, Role: person.Role, ID: id, Secret: secret,
+		Org: org.MSP, Role: person.Role, ID: id, Secret: secret, Consortium: consortium,
 	}, nil
+}
+
+// authorities returns every organisation's CA certificate by MSP id.
+func (n *Network) authorities() (map[string]string, error) {
+	all := map[string]string{}
+	for _, org := range n.t.Organisations {
+		root, err := os.ReadFile(path.Join(n.site.MSP(org), render.RootFile))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s has not been started yet", ErrNoNetwork, org.Name)
+		}
+		all[org.MSP] = string(root)
+	}
+	return all, nil
 }
 
 func (p Person) pseudonym() (string, error) {

@@ -60,7 +60,7 @@ func TestParseNamesTheFieldOfEachProblem(t *testing.T) {
 		"a heartbeat below SmartBFT's tick":  {"heartbeatTimeout: 3s", "heartbeatTimeout: 10ms", "channel.ordering.heartbeatTimeout:"},
 		"forwarding after complaining":       {"forwardTimeout: 500ms", "forwardTimeout: 3s", "channel.ordering.forwardTimeout: 3s is more than complainTimeout"},
 		"complaining after forgetting":       {"autoRemoveTimeout: 1m", "autoRemoveTimeout: 1s", "channel.ordering.complainTimeout:"},
-		"resending after giving up":          {"viewChangeResend: 2s", "viewChangeResend: 5s", "channel.ordering.viewChangeResend:"},
+		"resending after giving up":          {"viewChangeResend: 1s", "viewChangeResend: 5s", "channel.ordering.viewChangeResend:"},
 		"a chaincode sequence of zero":       {"sequence: 1", "sequence: 0", "chaincode.sequence:"},
 		"more required peers than peers":     {"requiredPeerCount: 0", "requiredPeerCount: 9", "chaincode.collections[0].maxPeerCount:"},
 		"a negative number of peers":         {"requiredPeerCount: 0", "requiredPeerCount: -1", "chaincode.collections[0].requiredPeerCount:"},
