@@ -1,0 +1,143 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package lifecycle
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hyperledger/fabric-admin-sdk/pkg/chaincode"
+	"github.com/hyperledger/fabric-protos-go-apiv2/msp"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/network/render"
+	"github.com/emrys-health/emrys/network/topology"
+)
+
+func defaultTopology(t *testing.T) *topology.Topology {
+	t.Helper()
+	parsed, err := topology.Parse(topology.Default())
+	require.NoError(t, err)
+	return parsed
+}
+
+// siteWithCredentials makes what a package is built from.
+func siteWithCredentials(t *testing.T, org topology.Organisation) render.Site {
+	t.Helper()
+	site := render.Native(t.TempDir(), "/bin")
+	for file, text := range map[string]string{
+		filepath.Join(site.ChaincodeDir(org), "client", render.TLSKeyFile):  "the key",
+		filepath.Join(site.ChaincodeDir(org), "client", render.TLSCertFile): "the certificate",
+		site.TLSRoots(org): "the root",
+	} {
+		require.NoError(t, atomicfile.Write(file, []byte(text), 0o600))
+	}
+	return site
+}
+
+func untar(t *testing.T, data []byte) map[string][]byte {
+	t.Helper()
+	zip, err := gzip.NewReader(bytes.NewReader(data))
+	require.NoError(t, err)
+	archive, files := tar.NewReader(zip), map[string][]byte{}
+	for {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return files
+		}
+		require.NoError(t, err)
+		require.True(t, header.ModTime.Unix() == 0, "%s carries a time", header.Name)
+		files[header.Name], err = io.ReadAll(archive)
+		require.NoError(t, err)
+	}
+}
+
+func TestPackageIsWhatAPeerExpects(t *testing.T) {
+	t.Parallel()
+	topo := defaultTopology(t)
+	org := topo.Organisations[0]
+	pkg, err := NewPackage(siteWithCredentials(t, org), topo, org)
+	require.NoError(t, err)
+
+	// Fabric's own reading of the package, by its administrators' library.
+	id, err := chaincode.PackageID(bytes.NewReader(pkg.Data))
+	require.NoError(t, err)
+	require.Equal(t, id, pkg.ID)
+	digest := sha256.Sum256(pkg.Data)
+	require.Equal(t, "emrys_1.0:"+hex.EncodeToString(digest[:]), pkg.ID)
+
+	outer := untar(t, pkg.Data)
+	require.JSONEq(t, `{"type":"ccaas","label":"emrys_1.0"}`, string(outer["metadata.json"]))
+	inner := untar(t, outer["code.tar.gz"])
+	var c connection
+	require.NoError(t, json.Unmarshal(inner["connection.json"], &c))
+	require.Equal(t, connection{
+		Address: "127.0.0.1:7140", DialTimeout: "3s", TLSRequired: true, ClientAuthRequired: true,
+		ClientKey: "the key", ClientCert: "the certificate", RootCert: "the root",
+	}, c)
+}
+
+func TestPackageOfTheSameFilesIsTheSame(t *testing.T) {
+	t.Parallel()
+	topo := defaultTopology(t)
+	org := topo.Organisations[0]
+	site := siteWithCredentials(t, org)
+	first, err := NewPackage(site, topo, org)
+	require.NoError(t, err)
+	second, err := NewPackage(site, topo, org)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+	require.NoError(t, os.WriteFile(site.TLSRoots(org), []byte("another root"), 0o600))
+	third, err := NewPackage(site, topo, org)
+	require.NoError(t, err)
+	require.NotEqual(t, first.ID, third.ID)
+}
+
+func TestPackageWithoutCredentialsIsAnError(t *testing.T) {
+	t.Parallel()
+	topo := defaultTopology(t)
+	_, err := NewPackage(render.Native(t.TempDir(), "/bin"), topo, topo.Organisations[0])
+	require.ErrorContains(t, err, "hospa")
+}
+
+func TestEveryOrganisationIsAMemberOfEachCollection(t *testing.T) {
+	t.Parallel()
+	topo := defaultTopology(t)
+	configs := collections(topo).GetConfig()
+	require.Len(t, configs, 1)
+	static := configs[0].GetStaticCollectionConfig()
+	require.Equal(t, "sealed", static.GetName())
+	require.EqualValues(t, 7, static.GetMaximumPeerCount())
+	require.Zero(t, static.GetBlockToLive())
+	require.True(t, static.GetMemberOnlyRead())
+	require.True(t, static.GetMemberOnlyWrite())
+	policy := static.GetMemberOrgsPolicy().GetSignaturePolicy()
+	require.EqualValues(t, 1, policy.GetRule().GetNOutOf().GetN())
+	var members []string
+	for i, identity := range policy.GetIdentities() {
+		role := new(msp.MSPRole)
+		require.NoError(t, proto.Unmarshal(identity.GetPrincipal(), role))
+		require.Equal(t, msp.MSPRole_MEMBER, role.GetRole())
+		require.EqualValues(t, i, policy.GetRule().GetNOutOf().GetRules()[i].GetSignedBy())
+		members = append(members, role.GetMspIdentifier())
+	}
+	require.Equal(t, []string{"HospAMSP", "HospBMSP", "HospCMSP", "RegulatorMSP"}, members)
+}
+
+func TestNoCollectionsMeansNone(t *testing.T) {
+	t.Parallel()
+	topo := *defaultTopology(t)
+	topo.Chaincode.Collections = nil
+	require.Nil(t, collections(&topo))
+}
