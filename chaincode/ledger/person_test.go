@@ -58,6 +58,7 @@ func TestRegisteringAPatientIsRefused(t *testing.T) {
 		"with a certificate of another role":    {change: certify(ledgertest.HospitalA, ledgertest.Wish{Role: "physician"}), code: emr.CodeForbidden, text: "patient"},
 		"with a certificate without a role":     {change: certify(ledgertest.HospitalA, ledgertest.Wish{}), code: emr.CodeForbidden, text: "patient"},
 		"with an expired certificate":           {change: certify(ledgertest.HospitalA, ledgertest.Wish{Role: "patient", Until: c.Now.Std()}), code: emr.CodeForbidden, text: "expired"},
+		"with a certificate not valid yet":      {change: certify(ledgertest.HospitalA, ledgertest.Wish{Role: "patient", From: c.Now.Std().Add(time.Second)}), code: emr.CodeForbidden, text: "not valid yet"},
 		"with no certificate":                   {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Certificate = "" }, code: emr.CodeInvalid, text: "certificate"},
 		"with a pseudonym of another form":      {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Patient = "Jane Doe" }, code: emr.CodeInvalid, text: "patient"},
 		"with a handle of another form":         {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Handle = "hnd_1" }, code: emr.CodeInvalid, text: "handle"},
@@ -265,4 +266,16 @@ func TestAClinicianWithAnExpiredCertificateCanDoNothing(t *testing.T) {
 	refuses(t, err, emr.CodeUnauthenticated, "expired")
 	_, err = s.Submit(t, s.Orgs[ledgertest.HospitalA], ledgerapi.RecordAttempt, signed)
 	refuses(t, err, emr.CodeUnauthenticated, "expired")
+}
+
+func TestNobodyRegistersUnderACAThatHasExpired(t *testing.T) {
+	t.Parallel()
+	c := ledgertest.NewConsortium(t)
+	end := c.Orgs[ledgertest.HospitalA].CA.Certificate.NotAfter
+	p := c.NewClinician(t, ledgertest.HospitalA, ledgertest.Wish{Role: "nurse", Until: end.AddDate(1, 0, 0)})
+	c.Now = emr.TimeOf(end)
+	_, err := c.Try(t, p, ledgerapi.RegisterClinician, p.Args())
+	refuses(t, err, emr.CodeForbidden, "expired")
+	c.Now--
+	c.Do(t, p, ledgerapi.RegisterClinician, p.Args())
 }

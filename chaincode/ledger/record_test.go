@@ -382,3 +382,16 @@ func TestASearchIsRefused(t *testing.T) {
 		require.NotEmpty(t, name)
 	}
 }
+
+func TestASearchStopsAtItsBeginning(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for range 5 {
+		s.Record(t, s.author, s.scope, emr.ClassMedicine)
+	}
+	r := s.Query(s.patient.Org)
+	page, err := ledger.SearchRecords(r, ledgerapi.SearchQuery{Patient: s.patient.Handle, From: s.Now + 1})
+	require.NoError(t, err)
+	require.Empty(t, page.Items)
+	require.Equal(t, 1, r.Reads(), "it reads the newest record and no other")
+}

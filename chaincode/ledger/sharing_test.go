@@ -270,7 +270,10 @@ func TestGivingAccessIsRefused(t *testing.T) {
 		"answering a request to another":        {func(a *args) { a.Request = foreignAsked.Request }, emr.CodeNotFound, "request"},
 		"answering somebody else's request":     {func(a *args) { a.Request = byAuthor.Request }, emr.CodeRule, "grantee"},
 		"answering for another record":          {func(a *args) { a.Request = inTwinAsked.Request }, emr.CodeRule, "cover"},
-		"answering for another purpose":         {func(a *args) { a.Request = research.Request }, emr.CodeRule, "cover"},
+		"answering for another scope": {func(a *args) {
+			a.Request, a.Terms.Records = inTwinAsked.Request, []emr.RecordID{}
+		}, emr.CodeRule, "cover"},
+		"answering for another purpose": {func(a *args) { a.Request = research.Request }, emr.CodeRule, "cover"},
 		"of a scope above the grantee's level": {func(a *args) {
 			a.Terms.Grantee, a.Terms.Reader, a.Terms.Records = low.ID, low.Reading.Public().Bytes(), []emr.RecordID{}
 		}, emr.CodeRule, "level"},
@@ -370,5 +373,25 @@ func TestListsOfRequestsAndGrants(t *testing.T) {
 		}
 		require.Equal(t, requests, gotRequests, name)
 		require.Equal(t, grants, gotGrants, name)
+	}
+}
+
+func TestAGrantOfSeveralRecordsStandsInEachTrail(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	second := s.Record(t, s.author, s.scope, emr.ClassPrescription)
+	grant := s.Grant(s.scope, s.reader, s.record.Record, second.Record)
+	s.Do(t, s.patient, ledgerapi.GrantAccess, grant)
+	var named []emr.RecordID
+	for _, e := range s.trail(t, s.patient.Handle) {
+		if e.Kind == emr.AuditGrant {
+			named = append(named, e.Record)
+		}
+	}
+	require.ElementsMatch(t, grant.Terms.Records, named)
+	for _, record := range grant.Terms.Records {
+		page, err := ledger.AuditByRecord(s.Query(s.patient.Org), ledgerapi.PageQuery{Record: record})
+		require.NoError(t, err)
+		require.True(t, contains(page.Items, func(e emr.AuditEntry) bool { return e.Ref == string(grant.Terms.Grant) }))
 	}
 }

@@ -46,8 +46,8 @@ type Org struct {
 // Wish says what a certificate is to hold.
 type Wish struct {
 	CN, Role, Level, Unit string
-	// Until is the end of its validity; zero means that of the CA.
-	Until time.Time
+	// From and Until bound its validity; zero means as the CA's.
+	From, Until time.Time
 }
 
 func newAuthority(t testing.TB, name string, from, until time.Time) *Authority {
@@ -92,6 +92,9 @@ func (o *Org) IssueFor(t testing.TB, w Wish, key *pre.PrivateKey) *x509.Certific
 	template := &x509.Certificate{
 		SerialNumber: serial, NotBefore: o.notBefore, NotAfter: o.notAfter,
 		Subject: pkix.Name{CommonName: w.CN, OrganizationalUnit: []string{w.Unit}}, KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	if !w.From.IsZero() {
+		template.NotBefore = w.From
 	}
 	if !w.Until.IsZero() {
 		template.NotAfter = w.Until
