@@ -18,7 +18,7 @@ import (
 
 func (a *app) renderCommand() *cobra.Command {
 	var file string
-	parent := &cobra.Command{Use: "render", Short: "Render a topology for other ways to run it", Args: cobra.NoArgs}
+	parent := group("render", "Render a topology for other ways to run it")
 	compose := &cobra.Command{
 		Use:   "compose",
 		Short: "Write docker-compose.yaml to standard output",
@@ -50,7 +50,8 @@ const containersTimeout = 5 * time.Minute
 
 // containersCommand holds the steps that the rendered Compose file runs.
 func (a *app) containersCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "containers", Short: "Steps of a network in containers", Hidden: true, Args: cobra.NoArgs}
+	parent := group("containers", "Steps of a network in containers")
+	parent.Hidden = true
 	for _, step := range []struct {
 		name, short string
 		run         func(*network.Network, context.Context) error

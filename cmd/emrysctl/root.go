@@ -43,7 +43,7 @@ State lives in one folder (--home, or $EMRYS_HOME, or ./.emrys).
 Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed is not available.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          subcommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -57,6 +57,24 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed
 		a.superviseCommand(),
 	)
 	return root
+}
+
+// subcommand refuses a word that names no subcommand.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}
+
+// group makes a command that only holds others.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: subcommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{fmt.Errorf("%s needs a command: see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+		},
+	}
 }
 
 // exactly is cobra.ExactArgs with an error that exits as usage.

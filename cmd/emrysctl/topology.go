@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) topologyCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "topology", Short: "Show or judge a topology file", Args: cobra.NoArgs}
+	parent := group("topology", "Show or judge a topology file")
 	parent.AddCommand(
 		&cobra.Command{
 			Use:   "default",
