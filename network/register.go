@@ -120,11 +120,10 @@ func (n *Network) registerOrganisation(ctx context.Context, org topology.Organis
 // contractError returns the contract's refusal in err, or nil when the
 // failure lies elsewhere, such as a peer that does not see the others yet.
 func contractError(err error) *emr.Error {
-	refusal, decodeErr := ledgerapi.DecodeError(err.Error())
-	if decodeErr != nil {
-		return nil
+	if refusal, decodeErr := ledgerapi.DecodeError(err.Error()); decodeErr == nil {
+		return refusal
 	}
-	return refusal
+	return nil
 }
 
 func (n *Network) tryRegister(ctx context.Context, member *lifecycle.Organisation, org topology.Organisation,

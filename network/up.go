@@ -314,7 +314,7 @@ func (n *Network) checkPorts(ctx context.Context) error {
 		}
 		for _, port := range p.Ports {
 			address := net.JoinHostPort(n.site.Bind, strconv.Itoa(port))
-			listener, err := net.Listen("tcp", address)
+			listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 			if err != nil {
 				taken = append(taken, PortUse{Process: p.Name, Address: address})
 				continue

@@ -36,7 +36,7 @@ func (o *Organisation) invoke(function string, call func(*client.Contract) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("use %s's peer: %w", o.org.ID, err)
 	}
-	defer fabric.Close()
+	defer func() { _ = fabric.Close() }()
 	answer, err := call(fabric.GetNetwork(o.t.Channel.Name).GetContract(o.t.Chaincode.Name))
 	if err != nil {
 		return nil, fmt.Errorf("%s by %s: %w%s", function, o.org.MSP, err, details(err))

@@ -137,7 +137,8 @@ func (c *child) keep(ctx context.Context, cmd *exec.Cmd) {
 
 // launch starts the program in a process group of its own.
 func (c *child) launch() (*exec.Cmd, error) {
-	cmd := exec.Command(c.spec.Command[0], c.spec.Command[1:]...)
+	// No context ends it: stopping is polite first, and whole groups at once.
+	cmd := exec.CommandContext(context.Background(), c.spec.Command[0], c.spec.Command[1:]...)
 	cmd.Dir = c.spec.Dir
 	cmd.Env = environment(c.spec.Env)
 	cmd.Stdout, cmd.Stderr = c.output, c.output

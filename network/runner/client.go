@@ -147,7 +147,8 @@ func (c *Client) launch(command []string) (died <-chan struct{}, err error) {
 		return nil, fmt.Errorf("open supervisor's log: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(command[0], command[1:]...)
+	// It outlives every context of this command.
+	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

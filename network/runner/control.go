@@ -25,7 +25,7 @@ func (s *Supervisor) serve(ctx context.Context) error {
 	}
 	// The lock is held: a socket that is there belongs to a dead supervisor.
 	_ = os.Remove(socket)
-	listener, err := net.Listen("unix", socket)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socket)
 	if err != nil {
 		return fmt.Errorf("listen on control socket: %w", err)
 	}

@@ -29,7 +29,7 @@ const (
 // supervised runs a supervisor for the test and returns a client of it.
 func supervised(t *testing.T) (*Client, Dirs) {
 	t.Helper()
-	home, err := os.MkdirTemp("", "runner")
+	home, err := os.MkdirTemp("", "runner") //nolint:usetesting // a socket's name must be short
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(home) })
 	dirs := In(home)

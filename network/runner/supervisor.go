@@ -55,7 +55,7 @@ func Supervise(ctx context.Context, dirs Dirs, log *slog.Logger) error {
 	if err := self.save(dirs.supervisorRecord()); err != nil {
 		return err
 	}
-	defer os.Remove(dirs.supervisorRecord())
+	defer func() { _ = os.Remove(dirs.supervisorRecord()) }()
 	orphans, err := EndOrphans(dirs, stopGrace)
 	if err != nil {
 		return err

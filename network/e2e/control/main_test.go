@@ -64,7 +64,7 @@ type lab struct{ home string }
 // newLab makes a home and promises that nothing of it outlives the test.
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	home, err := os.MkdirTemp("", "emrys-e2e")
+	home, err := os.MkdirTemp("", "emrys-e2e") //nolint:usetesting // kept for a look when the test fails
 	require.NoError(t, err)
 	l := &lab{home: filepath.Join(home, "home")}
 	t.Cleanup(func() {
