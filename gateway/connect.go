@@ -48,7 +48,7 @@ func Connect(cfg Config, log *slog.Logger) (Deps, func() error, error) {
 	if err != nil {
 		return deps, nil, fmt.Errorf("fabric: %w", err)
 	}
-	deps.Ledger = ledger
+	deps.Ledger, deps.Prover = ledger, ledger
 	return deps, ledger.Close, nil
 }
 

@@ -33,6 +33,12 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
+// Place and Event are how a Ledger tells of what was committed.
+type (
+	Place = pin.Place
+	Event = pin.Event
+)
+
 // Ledger is the ledger as a gateway needs it.
 type Ledger interface {
 	service.Ledger
@@ -51,6 +57,8 @@ type Store interface {
 // Deps are what a gateway stands on.
 type Deps struct {
 	Ledger Ledger
+	// Prover proves registry entries; nil where proofs are not offered (tests of other parts).
+	Prover service.Prover
 	// Store is nil for an organisation that keeps no content.
 	Store Store
 	// Keys are the proxy's; Certificate is the listener's, and shown to other gateways.
@@ -93,7 +101,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	ports := service.Ports{
-		Ledger: deps.Ledger, Proxies: g.proxies, Verifier: proxy.Verifier{}, Now: deps.Now,
+		Ledger: deps.Ledger, Prover: deps.Prover, Proxies: g.proxies, Verifier: proxy.Verifier{}, Now: deps.Now,
 	}
 	if deps.Store != nil {
 		if g.uploads, err = upload.Open(g.uploadSettings(), deps.Store); err != nil {

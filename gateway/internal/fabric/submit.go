@@ -43,9 +43,9 @@ func (l *Ledger) Submit(ctx context.Context, function string, signed *emr.Signed
 	if err != nil {
 		return err
 	}
-	transient := map[string][]byte{ledgerapi.TransientAction: action}
+	carried := client.WithTransient(map[string][]byte{ledgerapi.TransientAction: action})
 	for attempt := 0; ; attempt++ {
-		payload, err := l.submitOnce(ctx, function, transient)
+		payload, err := l.submitOnce(ctx, function, carried)
 		if err == nil {
 			return decode(payload, result)
 		}
@@ -68,8 +68,8 @@ func pause(ctx context.Context, attempt int) bool {
 	}
 }
 
-func (l *Ledger) submitOnce(ctx context.Context, function string, transient map[string][]byte) ([]byte, error) {
-	tx, named, err := l.endorse(ctx, function, transient)
+func (l *Ledger) submitOnce(ctx context.Context, function string, carried client.ProposalOption) ([]byte, error) {
+	tx, named, err := l.endorse(ctx, function, carried)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +105,12 @@ func outcome(txID string, code peer.TxValidationCode) error {
 // endorse collects endorsements. Nothing is submitted yet, so that it can be
 // repeated: without named organisations, on another peer, or a little later when
 // other peers lag behind the own.
-func (l *Ledger) endorse(ctx context.Context, function string, transient map[string][]byte) (*client.Transaction, bool, error) {
+func (l *Ledger) endorse(ctx context.Context, function string, carried client.ProposalOption) (*client.Transaction, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeouts.Endorse)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		orgs := l.named()
-		tx, err := l.endorseOnce(ctx, function, transient, orgs)
+		tx, err := l.endorseOnce(ctx, function, carried, orgs)
 		if err == nil {
 			return tx, len(orgs) > 0, nil
 		}
@@ -129,11 +129,11 @@ func (l *Ledger) endorse(ctx context.Context, function string, transient map[str
 }
 
 func (l *Ledger) endorseOnce(
-	ctx context.Context, function string, transient map[string][]byte, orgs []string,
+	ctx context.Context, function string, carried client.ProposalOption, orgs []string,
 ) (*client.Transaction, error) {
 	var tx *client.Transaction
 	err := l.each(ctx, func(n *node) error {
-		options := []client.ProposalOption{client.WithTransient(transient)}
+		options := []client.ProposalOption{carried}
 		if len(orgs) > 0 {
 			options = append(options, client.WithEndorsingOrganizations(orgs...))
 		}

@@ -73,9 +73,6 @@ func FailStatus(w http.ResponseWriter, r *http.Request, status int, err error) {
 	case emr.CodeRateLimited, emr.CodeUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}
-	for _, name := range []string{"Content-Length", "Content-Range", "ETag", "Accept-Ranges", "Repr-Digest"} {
-		header.Del(name)
-	}
 	header.Set("Content-Type", problemType)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(api.Problem{ // the caller has gone: nobody to tell

@@ -20,6 +20,7 @@ func (d *Door) handlers() map[string]handler {
 	return map[string]handler{
 		"token.create":         d.createToken,
 		"network.get":          func(c *call) (any, error) { return d.service.Network(c.r.Context()) },
+		"registry.prove":       d.prove,
 		"patient.register":     d.relay,
 		"patient.resolve":      d.resolvePatient,
 		"clinician.register":   d.relay,
@@ -103,6 +104,14 @@ func (d *Door) relay(c *call) (any, error) {
 	err = d.service.Relay(c.r.Context(), c.who, c.op.Function, signed, &receipt)
 	httpx.SetTransaction(c.r.Context(), receipt.TxID)
 	return receipt, err
+}
+
+func (d *Door) prove(c *call) (any, error) {
+	var request api.ProofRequest
+	if err := httpx.ReadJSON(c.w, c.r, &request); err != nil {
+		return nil, err
+	}
+	return d.service.Prove(c.r.Context(), c.who, request)
 }
 
 func (d *Door) resolvePatient(c *call) (any, error) {

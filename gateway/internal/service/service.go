@@ -95,6 +95,7 @@ type Settings struct {
 // organisation keeps no content.
 type Ports struct {
 	Ledger   Ledger
+	Prover   Prover
 	Content  Content
 	Uploads  Uploads
 	Proxies  Proxies
