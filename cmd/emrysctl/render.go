@@ -12,16 +12,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/emrys-health/emrys/network"
+	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/topology"
 )
 
 func (a *app) renderCommand() *cobra.Command {
-	var file string
+	var file, out string
 	parent := group("render", "Render a topology for other ways to run it")
 	compose := &cobra.Command{
 		Use:   "compose",
-		Short: "Write docker-compose.yaml to standard output",
+		Short: "Render docker-compose.yaml",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			t, err := topology.Parse(topology.Default())
@@ -35,10 +36,15 @@ func (a *app) renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.stdout.Write(text)
+			if out == "" {
+				_, err = a.stdout.Write(text)
+				return err
+			}
+			_, err = atomicfile.Update(out, text, 0o644)
 			return err
 		},
 	}
+	compose.Flags().StringVarP(&out, "out", "o", "", "file to write (default: standard output)")
 	compose.Flags().StringVar(&file, "topology", "", "topology file (default: the built-in one)")
 	parent.AddCommand(compose)
 	return parent
