@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -56,10 +57,53 @@ func (o *Opened) SaveTo(ctx context.Context, path string, progress Progress) err
 		return err
 	}
 	defer t.discard()
-	if err := o.Stream(ctx, t.file, progress); err != nil {
+	steady := newSteadyWriter(t.file)
+	err = o.Stream(ctx, steady, progress)
+	if err := errors.Join(err, steady.wait()); err != nil {
 		return err
 	}
 	return t.commit()
+}
+
+// steadyStep is how much is written before the disk is told to begin, in bytes.
+const steadyStep = 64 << 20
+
+// steadyWriter has the disk write while the transfer goes on, so that the last
+// sync, which makes the file durable, finds little left to do.
+type steadyWriter struct {
+	file    *os.File
+	pending int
+	running chan error // nil when no sync is under way
+}
+
+func newSteadyWriter(file *os.File) *steadyWriter { return &steadyWriter{file: file} }
+
+func (w *steadyWriter) Write(p []byte) (int, error) {
+	n, err := w.file.Write(p)
+	w.pending += n
+	if err != nil || w.pending < steadyStep {
+		return n, err
+	}
+	w.pending = 0
+	if err := w.wait(); err != nil {
+		return n, err
+	}
+	w.running = make(chan error, 1)
+	go func(done chan<- error) { done <- w.file.Sync() }(w.running)
+	return n, nil
+}
+
+// wait returns when no sync is under way.
+func (w *steadyWriter) wait() error {
+	if w.running == nil {
+		return nil
+	}
+	err := <-w.running
+	w.running = nil
+	if err != nil {
+		return emr.Wrap(emr.CodeInvalid, "the output cannot be written", err)
+	}
+	return nil
 }
 
 // Format writes the record's id for every verb, and no key.

@@ -165,6 +165,51 @@ func TestARefusalThatMayPassIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestACommitThatIsReportedAsAFailureIsFound(t *testing.T) {
+	t.Parallel()
+	for name, misreport := range map[string]error{
+		"it may pass":                       emr.E(emr.CodeUnavailable, "after the commit"),
+		"it may pass, with a transaction":   &emr.Error{Code: emr.CodeUnavailable, TxID: "tx-1"},
+		"the action was spent already":      &emr.Error{Code: emr.CodeExists, TxID: "tx-1"},
+		"a conflict with its other attempt": emr.E(emr.CodeConflict, "with itself"),
+	} {
+		s := newScene(t)
+		s.Misreport["relationship.propose"] = misreport
+		receipt, err := s.reader.ProposeRelationship(t.Context(), emr.PatientID(s.patient.Profile().ID))
+		require.NoError(t, err, name)
+		require.NotEmpty(t, receipt.TxID)
+		page, err := s.patient.Relationships(t.Context(), client.Page{})
+		require.NoError(t, err)
+		require.Len(t, page.Items, 1, "exactly once")
+	}
+}
+
+func TestAnAnswerAboutSomethingElseIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	record := s.put(t, []byte("content")).Record
+	for operation, c := range map[string]struct {
+		body string
+		call func() error
+	}{
+		"disclosure.create": {`{"decision":"permit","id":"dis_00000000000000000000000000000000"}`, func() error {
+			_, err := s.reader.Disclose(t.Context(), record, "", emr.PurposeTreatment)
+			return err
+		}},
+		"record.get": {`{"id":"rec_00000000000000000000000000000000"}`, func() error {
+			_, err := s.reader.Record(t.Context(), record)
+			return err
+		}},
+		"clinician.get": {`{"id":"cli_00000000000000000000000000000000"}`, func() error {
+			_, err := s.reader.Clinician(t.Context(), emr.ClinicianID(s.author.Profile().ID))
+			return err
+		}},
+	} {
+		answer(s, operation, 1000, func(w http.ResponseWriter) { _, _ = io.WriteString(w, c.body) })
+		requireCode(t, emr.CodeCorrupt, c.call())
+	}
+}
+
 func TestARefusalThatDoesNotPassIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

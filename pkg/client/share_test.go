@@ -175,10 +175,14 @@ func TestANewVersionFollowsTheOld(t *testing.T) {
 	second, err := s.author.PutRecord(t.Context(), bytes.NewReader([]byte("second")), up)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, second.Version)
-	up.Previous = first.Record
 	_, err = s.author.PutRecord(t.Context(), bytes.NewReader([]byte("third!")), up)
 	requireCode(t, emr.CodeRule, err)
 	require.Equal(t, emr.ReasonSuperseded, emr.Public(err).Reason)
+
+	other := join(t, s.World, "HospAMSP", emr.RolePatient, "")
+	up.Previous, up.Patient = second.Record, emr.PatientID(other.Profile().ID)
+	_, err = s.author.PutRecord(t.Context(), bytes.NewReader([]byte("third!")), up)
+	requireCode(t, emr.CodeInvalid, err)
 }
 
 func TestTheSniffedTypeIsInTheManifest(t *testing.T) {
@@ -225,6 +229,16 @@ func TestGrantsThatAreRefusedBeforeAnyKeyIsMade(t *testing.T) {
 		requireCode(t, c.code, err)
 		require.Equal(t, c.reason, emr.Public(err).Reason, name)
 	}
+	asked, err := s.reader.RequestAccess(ctx, record, emr.PurposeTreatment, "")
+	require.NoError(t, err)
+	g := s.giving(record)
+	g.Request, g.To = emr.RequestID(asked.ID), emr.ClinicianID(low.Profile().ID)
+	_, err = s.patient.Grant(ctx, g)
+	requireCode(t, emr.CodeInvalid, err)
+	s.Professional(g.To).NotAfter = emr.TimeOf(time.Now().Add(-time.Minute))
+	s.Professional(emr.ClinicianID(s.reader.Profile().ID)).NotAfter = emr.TimeOf(time.Now().Add(-time.Minute))
+	_, err = s.patient.Grant(ctx, s.giving(record))
+	requireCode(t, emr.CodeRule, err)
 	require.Zero(t, s.Count("grant.create"), "nothing was sent")
 }
 

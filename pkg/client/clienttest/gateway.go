@@ -53,6 +53,10 @@ func (w *World) serve(o *Org, op api.Operation, rw http.ResponseWriter, r *http.
 	if lost {
 		w.LoseAnswers[op.Name]--
 	}
+	if err == nil && w.Misreport[op.Name] != nil {
+		err = w.Misreport[op.Name]
+		delete(w.Misreport, op.Name)
+	}
 	w.mu.Unlock()
 	switch {
 	case lost:

@@ -66,6 +66,8 @@ type World struct {
 	Intercept func(operation string, w http.ResponseWriter, r *http.Request) bool
 	// LoseAnswers counts, by operation, the answers that are lost after the operation was performed.
 	LoseAnswers map[string]int
+	// Misreport holds, by operation, an error that is answered once although the operation was performed.
+	Misreport map[string]error
 	// OnFragment may change a proxy's answer before the proxy signs its receipt, OnOpening the collected answers.
 	OnFragment func(*api.Fragment)
 	OnOpening  func(*api.Opening)
@@ -115,7 +117,7 @@ func New(tb testing.TB) *World {
 		fragments:   map[emr.GrantID][]emr.SealedFragment{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
-		LoseAnswers: map[string]int{}, Down: map[emr.OrgID]bool{}, Calls: map[string]int{}, TokenLife: 10 * time.Minute,
+		LoseAnswers: map[string]int{}, Misreport: map[string]error{}, Down: map[emr.OrgID]bool{}, Calls: map[string]int{}, TokenLife: 10 * time.Minute,
 	}
 	for _, id := range []emr.OrgID{"HospAMSP", "HospBMSP", "HospCMSP", "RegMSP"} {
 		w.orgs = append(w.orgs, w.newOrg(id))
@@ -222,6 +224,13 @@ func (w *World) View(id emr.RecordID) *ledgerapi.ManifestView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.records[id]
+}
+
+// Professional returns a registry entry, to be tampered with.
+func (w *World) Professional(id emr.ClinicianID) *emr.Clinician {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clinicians[id]
 }
 
 // Count returns how often an operation was called.
