@@ -6,14 +6,9 @@ package attest_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
-	"encoding/pem"
-	"math/big"
 	"testing"
 	"time"
 
@@ -21,13 +16,13 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/gateway"
 	"github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset"
 	"github.com/hyperledger/fabric-protos-go-apiv2/ledger/rwset/kvrwset"
-	"github.com/hyperledger/fabric-protos-go-apiv2/msp"
 	"github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/emrys-health/emrys/pkg/attest"
+	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -39,19 +34,11 @@ const (
 	answer                       = `{"id":"c","reading":"the right key"}`
 )
 
-// authority is the certificate authority of one organisation.
-type authority struct {
-	org  emr.OrgID
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-}
-
-// endorser is somebody who signs responses, rightly or not.
-type endorser struct {
-	id   []byte
-	key  *ecdsa.PrivateKey
-	high bool // signs with a high S
-}
+// What attestations are made of is shared with the tests of other packages.
+type (
+	authority = attesttest.Authority
+	endorser  = attesttest.Endorser
+)
 
 // consortium is three organisations with two peers each.
 type consortium struct {
@@ -66,64 +53,33 @@ func newConsortium(t testing.TB) *consortium {
 		now: time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC), cas: map[emr.OrgID]*authority{}, peers: map[emr.OrgID][]*endorser{},
 	}
 	for _, org := range []emr.OrgID{hospA, hospB, regulator} {
-		c.cas[org] = c.newAuthority(t, org)
+		c.cas[org] = attesttest.NewAuthority(t, org, c.now)
 		c.peers[org] = []*endorser{c.enrol(t, org, org, "peer"), c.enrol(t, org, org, "peer")}
 	}
 	return c
 }
 
-func (c *consortium) newAuthority(t testing.TB, org emr.OrgID) *authority {
-	t.Helper()
-	key := newKey(t, elliptic.P256())
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca." + string(org)},
-		NotBefore: c.now.AddDate(-1, 0, 0), NotAfter: c.now.AddDate(10, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	return &authority{org: org, key: key, cert: sign(t, template, template, key, key)}
+func newKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey { return attesttest.NewKey(t, curve) }
+
+func pemOf(cert *x509.Certificate) string { return attesttest.PEM(cert) }
+
+func identity(t testing.TB, says emr.OrgID, cert []byte) []byte {
+	return attesttest.Identity(t, says, cert)
 }
 
-func newKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(curve, rand.Reader)
-	require.NoError(t, err)
-	return key
-}
-
-func sign(t testing.TB, template, parent *x509.Certificate, subject, issuer *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, subject.Public(), issuer)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return cert
-}
-
-func pemOf(cert *x509.Certificate) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
-}
+func encode(t testing.TB, m proto.Message) []byte { return attesttest.Encode(t, m) }
 
 func (c *consortium) roots() attest.Roots {
 	roots := attest.Roots{}
 	for org, ca := range c.cas {
-		roots[org] = pemOf(ca.cert)
+		roots[org] = pemOf(ca.Cert)
 	}
 	return roots
 }
 
-// certificate issues what Fabric CA issues, its attribute extension included.
 func (c *consortium) certificate(t testing.TB, ca *authority, key *ecdsa.PrivateKey, change func(*x509.Certificate), units ...string) *x509.Certificate {
 	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "somebody", OrganizationalUnit: units},
-		NotBefore:    c.now.Add(-time.Hour), NotAfter: c.now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4, 5, 6, 7, 8, 1}, Value: []byte(`{"attrs":{}}`)}},
-	}
-	if change != nil {
-		change(template)
-	}
-	return sign(t, template, ca.cert, key, ca.key)
+	return ca.Certify(t, c.now, key, change, units...)
 }
 
 // enrol makes somebody who says to be of one organisation with a certificate of another's authority.
@@ -137,33 +93,7 @@ func (c *consortium) enrolWith(
 ) *endorser {
 	t.Helper()
 	key := newKey(t, curve)
-	return &endorser{id: identity(t, says, []byte(pemOf(c.certificate(t, ca, key, change, units...)))), key: key}
-}
-
-func identity(t testing.TB, says emr.OrgID, cert []byte) []byte {
-	t.Helper()
-	return encode(t, &msp.SerializedIdentity{Mspid: string(says), IdBytes: cert})
-}
-
-func (e *endorser) endorse(t testing.TB, response []byte) attest.Endorsement {
-	t.Helper()
-	digest := sha256.Sum256(append(append([]byte{}, response...), e.id...))
-	r, s, err := ecdsa.Sign(rand.Reader, e.key, digest[:])
-	require.NoError(t, err)
-	n := e.key.Curve.Params().N
-	if isHigh := s.Cmp(new(big.Int).Rsh(n, 1)) > 0; isHigh != e.high {
-		s.Sub(n, s)
-	}
-	signature, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
-	require.NoError(t, err)
-	return attest.Endorsement{Endorser: e.id, Signature: signature}
-}
-
-func encode(t testing.TB, m proto.Message) []byte {
-	t.Helper()
-	b, err := proto.Marshal(m)
-	require.NoError(t, err)
-	return b
+	return &endorser{ID: identity(t, says, []byte(pemOf(c.certificate(t, ca, key, change, units...)))), Key: key}
 }
 
 // draft is an attestation in the making, before anything is encoded or signed.
@@ -247,7 +177,7 @@ func (d *draft) build(t testing.TB) *attest.Attestation {
 	response := append(encode(t, &peer.ProposalResponsePayload{ProposalHash: d.hash, Extension: action}), d.tail.response...)
 	a := &attest.Attestation{Proposal: encode(t, &peer.Proposal{Header: header, Payload: payload}), Response: response}
 	for _, e := range d.endorsers {
-		a.Endorsements = append(a.Endorsements, e.endorse(t, response))
+		a.Endorsements = append(a.Endorsements, e.Endorse(t, response))
 	}
 	return a
 }

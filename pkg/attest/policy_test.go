@@ -44,7 +44,7 @@ func TestAPolicyThatProtectsNobodyIsInvalid(t *testing.T) {
 			p.Roots[hospA] = pemOf(c.certificate(t, c.cas[hospA], newKey(t, elliptic.P256()), nil, "peer"))
 		}, "roots"},
 		"one authority for two": {func(_ *attest.Question, p *attest.Policy) {
-			p.Roots[hospB] = pemOf(other.cas[hospB].cert) + p.Roots[hospA]
+			p.Roots[hospB] = pemOf(other.cas[hospB].Cert) + p.Roots[hospA]
 		}, "roots"},
 		"question without channel":    {func(q *attest.Question, _ *attest.Policy) { q.Channel = "" }, "question"},
 		"question without chaincode":  {func(q *attest.Question, _ *attest.Policy) { q.Chaincode = "" }, "question"},

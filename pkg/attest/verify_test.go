@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/emrys-health/emrys/pkg/attest"
+	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -44,7 +45,7 @@ func TestAnAnswerThatTwoOrganisationsEndorsedIsTheAnswer(t *testing.T) {
 			d.endorsers = append(d.endorsers, c.enrol(t, "XMSP", hospA, "peer"))
 		},
 		"of two beside a bad signature": func(d *draft, _ *attest.Question, _ *attest.Policy) {
-			d.endorsers = append([]*endorser{{id: c.peers[regulator][0].id, key: c.peers[hospA][0].key}}, d.endorsers...)
+			d.endorsers = append([]*endorser{{ID: c.peers[regulator][0].ID, Key: c.peers[hospA][0].Key}}, d.endorsers...)
 		},
 		"at the oldest that is accepted": func(d *draft, _ *attest.Question, p *attest.Policy) {
 			d.channel.Timestamp = timestamppb.New(c.now.Add(-p.MaxAge))
@@ -61,7 +62,7 @@ func TestAnAnswerThatTwoOrganisationsEndorsedIsTheAnswer(t *testing.T) {
 			d.public, d.private = &kvrwset.KVRWSet{}, &kvrwset.HashedRWSet{}
 		},
 		"while an authority is renewed": func(_ *draft, _ *attest.Question, p *attest.Policy) {
-			p.Roots[hospA] = pemOf(c.newAuthority(t, hospA).cert) + "\n" + p.Roots[hospA]
+			p.Roots[hospA] = pemOf(attesttest.NewAuthority(t, hospA, c.now).Cert) + "\n" + p.Roots[hospA]
 		},
 	}
 	for name, change := range cases {
@@ -258,7 +259,7 @@ func TestAnEndorserThatIsNotAPeerOfItsOrganisationDoesNotCount(t *testing.T) {
 		return second(func() *endorser { return c.enrolWith(t, hospB, c.cas[hospB], elliptic.P256(), change, "peer") })
 	}
 	raw := func(cert []byte) func(*draft) {
-		return second(func() *endorser { return &endorser{id: identity(t, hospB, cert), key: c.peers[hospB][0].key} })
+		return second(func() *endorser { return &endorser{ID: identity(t, hospB, cert), Key: c.peers[hospB][0].Key} })
 	}
 	const chain = "does not chain"
 	requireRefusals(t, c, map[string]refusal{
@@ -267,7 +268,7 @@ func TestAnEndorserThatIsNotAPeerOfItsOrganisationDoesNotCount(t *testing.T) {
 		"one peer twice":                    {before: second(func() *endorser { return c.peers[hospA][0] }), want: "by 1 organisations and 2 are required"},
 		"organisation without roots":        {before: second(func() *endorser { return c.enrol(t, "XMSP", hospB, "peer") }), want: "does not count"},
 		"organisation of no name":           {before: second(func() *endorser { return c.enrol(t, "", hospB, "peer") }), want: "does not count"},
-		"unknown authority":                 {before: second(func() *endorser { return c.enrolWith(t, hospB, c.newAuthority(t, hospB), elliptic.P256(), nil, "peer") }), want: chain},
+		"unknown authority":                 {before: second(func() *endorser { return c.enrolWith(t, hospB, attesttest.NewAuthority(t, hospB, c.now), elliptic.P256(), nil, "peer") }), want: chain},
 		"authority of another organisation": {before: second(func() *endorser { return c.enrol(t, hospB, hospA, "peer") }), want: chain},
 		"client":                            {before: second(func() *endorser { return c.enrol(t, hospB, hospB, "client") }), want: "not a peer"},
 		"admin":                             {before: second(func() *endorser { return c.enrol(t, hospB, hospB, "admin") }), want: "not a peer"},
@@ -277,16 +278,16 @@ func TestAnEndorserThatIsNotAPeerOfItsOrganisationDoesNotCount(t *testing.T) {
 		"role in other letters":             {before: second(func() *endorser { return c.enrol(t, hospB, hospB, "Peer") }), want: "not a peer"},
 		"authority itself":                  {before: second(func() *endorser { return c.authorityAsPeer(t, hospB) }), want: "certificate authority"},
 		"key of another curve":              {before: second(func() *endorser { return c.enrolWith(t, hospB, c.cas[hospB], elliptic.P384(), nil, "peer") }), want: "P-256"},
-		"high S":                            {before: second(func() *endorser { e := *c.peers[hospB][0]; e.high = true; return &e }), want: "high S"},
-		"somebody else's key":               {before: second(func() *endorser { e := *c.peers[hospB][0]; e.key = c.peers[hospA][0].key; return &e }), want: "signature does not verify"},
+		"high S":                            {before: second(func() *endorser { e := *c.peers[hospB][0]; e.High = true; return &e }), want: "high S"},
+		"somebody else's key":               {before: second(func() *endorser { e := *c.peers[hospB][0]; e.Key = c.peers[hospA][0].Key; return &e }), want: "signature does not verify"},
 		"expired":                           {before: issued(func(x *x509.Certificate) { x.NotAfter = c.now.Add(-time.Second) }), want: chain},
 		"not valid yet":                     {before: issued(func(x *x509.Certificate) { x.NotBefore = c.now.Add(time.Second) }), want: chain},
 		"no certificate":                    {before: raw(nil), want: "not one PEM certificate"},
 		"certificate of noise":              {before: raw(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})), want: "certificate cannot be read"},
 		"key for a certificate":             {before: raw(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte{1}})), want: "not one PEM certificate"},
-		"two certificates":                  {before: raw([]byte(strings.Repeat(pemOf(c.cas[hospB].cert), 2))), want: "not one PEM certificate"},
-		"identity with an unknown field":    {before: second(func() *endorser { e := *c.peers[hospB][0]; e.id = append(bytes.Clone(e.id), 0x78, 1); return &e }), want: "endorser is not in its canonical"},
-		"identity of noise":                 {before: second(func() *endorser { e := *c.peers[hospB][0]; e.id = []byte{0xff}; return &e }), want: "endorser cannot be read"},
+		"two certificates":                  {before: raw([]byte(strings.Repeat(pemOf(c.cas[hospB].Cert), 2))), want: "not one PEM certificate"},
+		"identity with an unknown field":    {before: second(func() *endorser { e := *c.peers[hospB][0]; e.ID = append(bytes.Clone(e.ID), 0x78, 1); return &e }), want: "endorser is not in its canonical"},
+		"identity of noise":                 {before: second(func() *endorser { e := *c.peers[hospB][0]; e.ID = []byte{0xff}; return &e }), want: "endorser cannot be read"},
 	})
 	t.Run("excluded organisation", func(t *testing.T) {
 		t.Parallel()
@@ -302,8 +303,8 @@ func TestAnEndorserThatIsNotAPeerOfItsOrganisationDoesNotCount(t *testing.T) {
 	})
 	t.Run("issued below an intermediate that is not pinned", func(t *testing.T) {
 		t.Parallel()
-		below := &authority{org: hospB, key: newKey(t, elliptic.P256())}
-		below.cert = c.certificate(t, c.cas[hospB], below.key, func(x *x509.Certificate) {
+		below := &authority{Key: newKey(t, elliptic.P256())}
+		below.Cert = c.certificate(t, c.cas[hospB], below.Key, func(x *x509.Certificate) {
 			x.IsCA, x.BasicConstraintsValid, x.KeyUsage = true, true, x509.KeyUsageCertSign
 		})
 		d := c.draft()
