@@ -167,7 +167,11 @@ func (l *Ledger) settle(ctx context.Context, tx *client.Transaction) (peer.TxVal
 	if err != nil {
 		return 0, err // nothing is sent yet
 	}
-	sendErr := l.send(ctx, tx)
+	envelope, err := tx.Bytes()
+	if err != nil {
+		return 0, fmt.Errorf("encode transaction: %w", err)
+	}
+	sendErr := l.send(ctx, &envelope)
 	for {
 		wait := l.timeouts.Commit
 		if sendErr != nil {
@@ -184,7 +188,7 @@ func (l *Ledger) settle(ctx context.Context, tx *client.Transaction) (peer.TxVal
 				Err:     fmt.Errorf("send: %w; status: %w", orNone(sendErr), statusErr),
 			}
 		}
-		sendErr = l.send(ctx, tx)
+		sendErr = l.send(ctx, &envelope)
 	}
 }
 
@@ -198,20 +202,20 @@ func orNone(err error) error {
 }
 
 // send hands the envelope to the orderers through any node. That they have it
-// already is success.
-func (l *Ledger) send(ctx context.Context, tx *client.Transaction) error {
+// already is success. The first call signs the envelope and every later one sends
+// the same octets: to the orderers another signature is another request.
+func (l *Ledger) send(ctx context.Context, envelope *[]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeouts.Submit)
 	defer cancel()
-	envelope, err := tx.Bytes()
-	if err != nil {
-		return err
-	}
 	return l.each(ctx, func(n *node) error {
-		own, err := n.gateway.NewTransaction(envelope)
+		tx, err := n.gateway.NewTransaction(*envelope)
 		if err != nil {
 			return err
 		}
-		_, err = own.SubmitWithContext(ctx)
+		_, err = tx.SubmitWithContext(ctx)
+		if signed, encodeErr := tx.Bytes(); encodeErr == nil {
+			*envelope = signed
+		}
 		if accepted(err) {
 			return nil
 		}
