@@ -62,10 +62,27 @@ func (n *Network) Up(ctx context.Context) error {
 		err := n.step(step.what, func() error { return step.do(ctx) })
 		cancel()
 		if err != nil {
-			return err
+			return n.explain(err)
 		}
 	}
 	return nil
+}
+
+// explain adds to a failed step the processes that keep dying: what waited
+// for them only knows that they did not answer.
+func (n *Network) explain(failed error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	statuses, err := n.client.Status(ctx)
+	if err != nil {
+		return failed
+	}
+	for _, s := range statuses {
+		if s.State == runner.Waiting || s.Restarts >= hopelessRestarts {
+			failed = fmt.Errorf("%w; %s died %d time(s) (%s): see emrysctl logs %s", failed, s.Name, s.Restarts+1, s.LastExit, s.Name)
+		}
+	}
+	return failed
 }
 
 func (n *Network) supervise(ctx context.Context) error {
