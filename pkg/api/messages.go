@@ -4,6 +4,8 @@
 package api
 
 import (
+	"encoding/json"
+
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -30,6 +32,28 @@ type Network struct {
 	Threshold     uint8              `json:"threshold"`    // t for new records and grants
 	Replicas      int                `json:"replicas"`     // hospitals that pin a record
 	Organisations []emr.Organisation `json:"organisations"`
+}
+
+// ProofRequest asks for a registry query's answer with its proof. Function is
+// one of ledgerapi.GetOrganisations, GetClinician, ResolvePatient and GetRecord;
+// Argument is the canonical encoding of its argument.
+type ProofRequest struct {
+	Function string          `json:"function"`
+	Argument json.RawMessage `json:"argument"`
+}
+
+// Proof is an answer of the ledger as several organisations' peers have endorsed
+// it. Package attest verifies it: a gateway cannot make one by itself.
+type Proof struct {
+	Proposal     []byte             `json:"proposal"`
+	Response     []byte             `json:"response"`
+	Endorsements []ProofEndorsement `json:"endorsements"`
+}
+
+// ProofEndorsement is one peer's signature.
+type ProofEndorsement struct {
+	Endorser  []byte `json:"endorser"`
+	Signature []byte `json:"signature"`
 }
 
 // Upload is ciphertext that the gateway has stored and pinned, waiting for its

@@ -65,6 +65,8 @@ func identityOperations() []Operation {
 			Summary: "Exchange a private_key_jwt assertion for a short-lived token"},
 		{Name: "network.get", Method: "GET", Path: "/v1/network", Access: AccessPublic, Shape: ShapeJSON, Out: Network{},
 			Summary: "The consortium: channel, policy, organisations and their keys"},
+		{Name: "registry.prove", Method: "POST", Path: "/v1/proofs", Access: AccessPerson, Shape: ShapeJSON,
+			In: ProofRequest{}, Out: Proof{}, Summary: "A registry entry, endorsed by several organisations"},
 		{Name: "patient.register", Method: "POST", Path: "/v1/patients", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.RegisterPatient, Out: ledgerapi.Receipt{}, Summary: "Pin the caller's keys as a patient"},
 		{Name: "patient.resolve", Method: "POST", Path: "/v1/patients/resolve", Access: AccessPerson, Shape: ShapeJSON,

@@ -20,6 +20,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/keystore"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
 // Client is one person's access to the gateway of the person's organisation.
@@ -175,8 +176,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Network returns the consortium as the gateway describes it, fetched once. A
-// channel or contract other than the profile's is a corrupt error.
+// Network returns the consortium, fetched once: policy as the gateway describes
+// it, organisations and their keys as several organisations have endorsed them.
+// A channel or contract other than the profile's is a corrupt error.
 func (c *Client) Network(ctx context.Context) (*api.Network, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,6 +192,11 @@ func (c *Client) Network(ctx context.Context) (*api.Network, error) {
 	if err := c.checkNetwork(&n); err != nil {
 		return nil, err
 	}
+	members, err := provenOn[ledgerapi.OrganisationList](ctx, c, n.Channel, ledgerapi.GetOrganisations, &ledgerapi.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	n.Organisations = members.Items
 	c.network = &n
 	return c.network, nil
 }
@@ -198,6 +205,8 @@ func (c *Client) checkNetwork(n *api.Network) error {
 	switch {
 	case n.Organisation != c.profile.Org:
 		return emr.E(emr.CodeCorrupt, "the gateway says that it belongs to another organisation than the profile's")
+	case n.Threshold < ledgerapi.MinThreshold:
+		return emr.E(emr.CodeCorrupt, "the gateway wants fewer proxies to suffice than the ledger allows")
 	case n.Channel == "" || n.Contract == "":
 		return emr.E(emr.CodeCorrupt, "the gateway does not name its channel and contract")
 	case c.profile.Channel != "" && (n.Channel != c.profile.Channel || n.Contract != c.profile.Contract):

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
@@ -39,6 +40,7 @@ func sample(t testing.TB) map[string]any {
 		"v": 1, "gateway": "https://localhost:7150", "gatewayRoots": roots,
 		"ca":  map[string]any{"url": "https://localhost:7100", "name": "ca-hospa", "roots": roots},
 		"org": "HospAMSP", "role": "physician", "id": "cli_0123456789abcdef0123456789abcdef", "secret": "s3cret",
+		"consortium": attesttest.New(t, time.Now(), "HospAMSP", "HospBMSP", "HospCMSP").Roots(),
 	}
 }
 

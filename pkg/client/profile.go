@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/emrys-health/emrys/pkg/attest"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -49,6 +50,8 @@ type Invitation struct {
 	Role         emr.Role  `json:"role"`
 	ID           string    `json:"id"` // a PatientID or ClinicianID
 	Secret       string    `json:"secret"`
+	// Consortium pins, for every organisation, the CA that issues its peers.
+	Consortium attest.Roots `json:"consortium"`
 }
 
 // ParseInvitation reads an invitation and validates every field of it.
@@ -78,7 +81,7 @@ func (inv Invitation) Format(s fmt.State, _ rune) {
 func (inv *Invitation) profile() *Profile {
 	return &Profile{
 		V: inv.V, Gateway: inv.Gateway, GatewayRoots: inv.GatewayRoots, CA: inv.CA,
-		Org: inv.Org, Role: inv.Role, ID: inv.ID, Scopes: []ProfileScope{},
+		Org: inv.Org, Role: inv.Role, ID: inv.ID, Scopes: []ProfileScope{}, Consortium: inv.Consortium,
 	}
 }
 
@@ -110,6 +113,9 @@ type Profile struct {
 	// Registered tells that the registration is committed, Published that the scopes are.
 	Registered bool `json:"registered"`
 	Published  bool `json:"published"`
+	// Consortium is pinned at the join: what the gateway says of the registry is
+	// believed only with endorsements of peers that these authorities certify.
+	Consortium attest.Roots `json:"consortium"`
 }
 
 // ParseProfile reads and validates a profile.
@@ -154,6 +160,7 @@ func (p *Profile) Validate() error {
 		func() error { _, err := emr.ParseOrgID("org", string(p.Org)); return err },
 		p.checkPerson,
 		p.checkScopes,
+		p.checkConsortium,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -162,6 +169,21 @@ func (p *Profile) Validate() error {
 	}
 	if p.CA.Name == "" {
 		return emr.Invalid("ca.name", "must not be empty")
+	}
+	return nil
+}
+
+// checkConsortium demands enough pinned authorities for a proof to be possible.
+func (p *Profile) checkConsortium() error {
+	others := len(p.Consortium)
+	if _, own := p.Consortium[p.Org]; own {
+		others--
+	}
+	if others < proofQuorum {
+		return emr.Invalid("consortium", "must hold the certificate authorities of at least two other organisations")
+	}
+	if err := p.Consortium.Validate(); err != nil {
+		return &emr.Error{Code: emr.CodeInvalid, Field: "consortium", Message: "is not usable", Err: err}
 	}
 	return nil
 }

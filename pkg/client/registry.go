@@ -14,38 +14,33 @@ import (
 
 // ResolvePatient finds a patient's handle, keys and scopes by the pseudonym of
 // the hospital's CA. It is a not_found error when there is none, or the caller
-// may not know.
+// may not know. The answer is proven by several organisations.
 func (c *Client) ResolvePatient(ctx context.Context, id emr.PatientID) (*ledgerapi.PatientView, error) {
-	var view ledgerapi.PatientView
-	k := call{operation: "patient.resolve", json: &ledgerapi.ResolvePatientQuery{Patient: id}}
-	if err := c.query(ctx, k, &view); err != nil {
-		return nil, err
-	}
-	return &view, nil
+	return proven[ledgerapi.PatientView](ctx, c, ledgerapi.ResolvePatient, &ledgerapi.ResolvePatientQuery{Patient: id})
 }
 
-// Clinician returns a professional's registry entry.
+// Clinician returns a professional's registry entry, proven by several organisations.
 func (c *Client) Clinician(ctx context.Context, id emr.ClinicianID) (*emr.Clinician, error) {
-	var entry emr.Clinician
-	if err := c.query(ctx, call{operation: "clinician.get", path: []string{string(id)}}, &entry); err != nil {
+	entry, err := proven[emr.Clinician](ctx, c, ledgerapi.GetClinician, &ledgerapi.ClinicianQuery{Clinician: id})
+	if err != nil {
 		return nil, err
 	}
 	if entry.ID != id {
 		return nil, emr.E(emr.CodeCorrupt, "the gateway answered with another professional's entry")
 	}
-	return &entry, nil
+	return entry, nil
 }
 
-// Record returns the public part of a record.
+// Record returns the public part of a record, proven by several organisations.
 func (c *Client) Record(ctx context.Context, id emr.RecordID) (*emr.Record, error) {
-	var record emr.Record
-	if err := c.query(ctx, call{operation: "record.get", path: []string{string(id)}}, &record); err != nil {
+	record, err := proven[emr.Record](ctx, c, ledgerapi.GetRecord, &ledgerapi.RecordQuery{Record: id})
+	if err != nil {
 		return nil, err
 	}
 	if record.ID != id {
 		return nil, emr.E(emr.CodeCorrupt, "the gateway answered with another record")
 	}
-	return &record, nil
+	return record, nil
 }
 
 // Search finds a patient's records, newest first, a page at a time.

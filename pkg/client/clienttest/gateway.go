@@ -184,6 +184,8 @@ func (w *World) answer(operation string, q *request) (any, error) {
 		return w.token(q.org, q.r)
 	case "network.get":
 		return w.network(q.org), nil
+	case "registry.prove":
+		return w.prove(q)
 	case "upload.delete":
 		delete(w.uploads, q.r.PathValue("upload"))
 		q.w.WriteHeader(http.StatusNoContent)

@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/pre"
@@ -41,7 +42,8 @@ const (
 // World is a consortium. Its methods are safe for concurrent use; its hooks must
 // be set before the calls that they are to change.
 type World struct {
-	tb testing.TB
+	tb         testing.TB
+	consortium *attesttest.Consortium
 
 	mu          sync.Mutex
 	orgs        []*Org
@@ -74,6 +76,15 @@ type World struct {
 	// OnContent may change the stored ciphertext as it is served, OnUpload the gateway's answer.
 	OnContent func([]byte) []byte
 	OnUpload  func(*api.Upload)
+	// Endorsers are the organisations whose peers endorse answers of the registry; nil means
+	// the asked gateway's own and two others.
+	Endorsers []emr.OrgID
+	// OnAnswer lets the gateway change an endorsed answer of the registry on its way.
+	OnAnswer func(function string, answer []byte) []byte
+	// OnProving may change what the registry's answers are endorsed as, OnProof the
+	// proof on its way.
+	OnProving func(*Proving)
+	OnProof   func(function string, proof *api.Proof)
 	// Down lists the organisations whose proxies do not answer.
 	Down map[emr.OrgID]bool
 	// CutContentAfter breaks each download after so many octets, while CutContent is above zero.
@@ -119,7 +130,9 @@ func New(tb testing.TB) *World {
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
 		LoseAnswers: map[string]int{}, Misreport: map[string]error{}, Down: map[emr.OrgID]bool{}, Calls: map[string]int{}, TokenLife: 10 * time.Minute,
 	}
-	for _, id := range []emr.OrgID{"HospAMSP", "HospBMSP", "HospCMSP", "RegMSP"} {
+	ids := []emr.OrgID{"HospAMSP", "HospBMSP", "HospCMSP", "RegMSP"}
+	w.consortium = attesttest.New(tb, time.Now(), ids...)
+	for _, id := range ids {
 		w.orgs = append(w.orgs, w.newOrg(id))
 	}
 	return w
@@ -185,7 +198,7 @@ func (w *World) Invite(org emr.OrgID, role emr.Role, level emr.Level) []byte {
 	data, err := json.Marshal(map[string]any{
 		"v": 1, "gateway": o.Gateway.URL, "gatewayRoots": rootsOf(o.Gateway),
 		"ca":  map[string]any{"url": o.CA.URL, "name": "ca", "roots": rootsOf(o.CA)},
-		"org": org, "role": role, "id": id, "secret": secret,
+		"org": org, "role": role, "id": id, "secret": secret, "consortium": w.consortium.Roots(),
 	})
 	require.NoError(w.tb, err)
 	return data
