@@ -49,6 +49,7 @@ type Step struct {
 // Network is a consortium's home on this machine.
 type Network struct {
 	options Options
+	kept    settings
 	t       *topology.Topology
 	site    render.Site
 	client  *runner.Client
@@ -111,7 +112,7 @@ func load(o Options, text []byte, kept settings) (*Network, error) {
 	if kept.Containers {
 		site = render.Containers()
 	}
-	return &Network{options: o, t: t, site: site, client: runner.NewClient(runner.In(o.Home))}, nil
+	return &Network{options: o, kept: kept, t: t, site: site, client: runner.NewClient(runner.In(o.Home))}, nil
 }
 
 // Create returns the network of a home, making the home when it is new. An
@@ -163,18 +164,11 @@ func (n *Network) sameAs(o Options) error {
 			return fmt.Errorf("%s holds a network of another topology: %s", o.Home, remedy)
 		}
 	}
-	if first := n.t.Organisations[0].CA.Port; o.PortOffset != 0 {
-		plain, err := topology.Parse(mustRead(filepath.Join(o.Home, topologyFile)))
-		if err == nil && plain.Organisations[0].CA.Port+o.PortOffset != first {
-			return fmt.Errorf("%s holds a network with port offset %d: %s", o.Home, first-plain.Organisations[0].CA.Port, remedy)
-		}
+	// No offset given means the one that the network has.
+	if o.PortOffset != 0 && o.PortOffset != n.kept.PortOffset {
+		return fmt.Errorf("%s holds a network with port offset %d: %s", o.Home, n.kept.PortOffset, remedy)
 	}
 	return nil
-}
-
-func mustRead(file string) []byte {
-	raw, _ := os.ReadFile(file)
-	return raw
 }
 
 // Topology returns the network's topology with its ports as they are used.
