@@ -147,15 +147,7 @@ func TestAPseudonymThatIsTakenIsNotTakenOver(t *testing.T) {
 	w := clienttest.New(t)
 	dir := t.TempDir()
 	inv := invitation(t, w, emr.RolePatient)
-	w.Intercept = func(op string, rw http.ResponseWriter, _ *http.Request) bool {
-		if op == "patient.register" {
-			clienttest.WriteProblem(rw, emr.E(emr.CodeExists, "registered"))
-		}
-		if op == "patient.resolve" {
-			_ = json.NewEncoder(rw).Encode(map[string]any{"patient": map[string]any{"handle": "hnd_00000000000000000000000000000000"}})
-		}
-		return op == "patient.register" || op == "patient.resolve"
-	}
+	w.Occupy(emr.PatientID(inv.ID), "hnd_00000000000000000000000000000000")
 	_, err := client.Join(t.Context(), dir, inv, nil, new(hurried).options(), nil)
 	requireCode(t, emr.CodeExists, err)
 	require.Contains(t, emr.Public(err).Message, "other keys")

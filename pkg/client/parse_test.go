@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/emrys-health/emrys/pkg/attest"
 	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
@@ -73,9 +74,12 @@ func TestInvitationsThatAreRefused(t *testing.T) {
 		"a patient with an id of professionals": func(m map[string]any) {
 			m["role"] = "patient"
 		},
-		"no secret":          func(m map[string]any) { m["secret"] = "" },
-		"a secret with more": func(m map[string]any) { m["secret"] = "a\nb" },
-		"an unknown field":   func(m map[string]any) { m["extra"] = 1 },
+		"no consortium":             func(m map[string]any) { delete(m, "consortium") },
+		"a consortium of two":       func(m map[string]any) { delete(m["consortium"].(attest.Roots), "HospCMSP") },
+		"an authority that is none": func(m map[string]any) { m["consortium"].(attest.Roots)["HospCMSP"] = "x" },
+		"no secret":                 func(m map[string]any) { m["secret"] = "" },
+		"a secret with more":        func(m map[string]any) { m["secret"] = "a\nb" },
+		"an unknown field":          func(m map[string]any) { m["extra"] = 1 },
 	} {
 		m := sample(t)
 		change(m)

@@ -32,9 +32,23 @@ func (h *hurried) options() client.Options {
 
 func join(t testing.TB, w *clienttest.World, org emr.OrgID, role emr.Role, level emr.Level) *client.Client {
 	t.Helper()
+	return joinIn(t, w, t.TempDir(), org, role, level)
+}
+
+func joinIn(t testing.TB, w *clienttest.World, dir string, org emr.OrgID, role emr.Role, level emr.Level) *client.Client {
+	t.Helper()
 	inv, err := client.ParseInvitation(w.Invite(org, role, level))
 	require.NoError(t, err)
-	c, err := client.Join(t.Context(), t.TempDir(), inv, nil, new(hurried).options(), nil)
+	c, err := client.Join(t.Context(), dir, inv, nil, new(hurried).options(), nil)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// anew is a client of hospital A's that has asked nothing yet.
+func (s *scene) anew(t testing.TB) *client.Client {
+	t.Helper()
+	c, err := client.Open(s.authorDir, nil, new(hurried).options())
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -44,16 +58,18 @@ func join(t testing.TB, w *clienttest.World, org emr.OrgID, role emr.Role, level
 type scene struct {
 	*clienttest.World
 	patient, author, reader *client.Client
+	authorDir               string
 }
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
-	w := clienttest.New(t)
+	w, dir := clienttest.New(t), t.TempDir()
 	return &scene{
-		World:   w,
-		patient: join(t, w, "HospAMSP", emr.RolePatient, ""),
-		author:  join(t, w, "HospAMSP", emr.RolePhysician, emr.LevelPrivate),
-		reader:  join(t, w, "HospBMSP", emr.RolePhysician, emr.LevelPrivate),
+		World:     w,
+		patient:   join(t, w, "HospAMSP", emr.RolePatient, ""),
+		author:    joinIn(t, w, dir, "HospAMSP", emr.RolePhysician, emr.LevelPrivate),
+		reader:    join(t, w, "HospBMSP", emr.RolePhysician, emr.LevelPrivate),
+		authorDir: dir,
 	}
 }
 

@@ -148,88 +148,102 @@ func forge(t *testing.T, o *api.Opening, change func(*emr.Action, *emr.Manifest)
 	require.NoError(t, err)
 }
 
-// resign signs a forged manifest with a key of the forger's and makes the record point to it.
-func resign(t *testing.T, o *api.Opening, key *pre.PrivateKey) {
+// resign signs a forged manifest with a key of the forger's and makes the record on the ledger point to it.
+func resign(t *testing.T, o *api.Opening, r *emr.Record, key *pre.PrivateKey) {
 	t.Helper()
 	digest := o.Manifest.Signed.Digest()
 	var err error
 	o.Manifest.Signed.Signature, err = pre.SignP256(nil, key.Signer(), digest[:])
 	require.NoError(t, err)
-	o.Manifest.Record.Manifest = digest
+	r.Manifest = digest
 }
 
 func TestAForgedOpeningIsRefused(t *testing.T) {
 	t.Parallel()
 	forger, err := pre.GeneratePrivateKey(nil)
 	require.NoError(t, err)
-	asAuthor := func(t *testing.T, o *api.Opening, change func(*emr.Action, *emr.Manifest)) {
+	asAuthor := func(t *testing.T, o *api.Opening, r *emr.Record, change func(*emr.Action, *emr.Manifest)) {
 		t.Helper()
 		o.Manifest.Author.Signing.Key = forger.Public().Bytes()
 		forge(t, o, change)
-		resign(t, o, forger)
+		resign(t, o, r, forger)
 	}
-	cases := map[string]func(*testing.T, *api.Opening){
-		"altered signature": func(_ *testing.T, o *api.Opening) { o.Manifest.Signed.Signature = flip(o.Manifest.Signed.Signature) },
-		"altered manifest": func(t *testing.T, o *api.Opening) {
+	s := newScene(t)
+	record, grant := s.shared(t, []byte("content"))
+	other := s.put(t, []byte("another record of the patient's")).Record
+	cases := map[string]func(*testing.T, *api.Opening, *emr.Record){
+		"altered signature": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Manifest.Signed.Signature = flip(o.Manifest.Signed.Signature)
+		},
+		"altered manifest": func(t *testing.T, o *api.Opening, r *emr.Record) {
 			forge(t, o, func(_ *emr.Action, m *emr.Manifest) { m.ContentType = "text/html" })
 		},
-		"altered manifest and its digest": func(t *testing.T, o *api.Opening) {
+		"altered manifest and its digest": func(t *testing.T, o *api.Opening, r *emr.Record) {
 			forge(t, o, func(_ *emr.Action, m *emr.Manifest) { m.ContentType = "text/html" })
-			o.Manifest.Record.Manifest = o.Manifest.Signed.Digest()
+			r.Manifest = o.Manifest.Signed.Digest()
 		},
-		"manifest signed by somebody else": func(t *testing.T, o *api.Opening) {
+		"manifest signed by somebody else": func(t *testing.T, o *api.Opening, r *emr.Record) {
 			forge(t, o, func(_ *emr.Action, m *emr.Manifest) { m.ContentType = "text/html" })
-			resign(t, o, forger)
+			resign(t, o, r, forger)
 		},
-		"an author with another key": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(*emr.Action, *emr.Manifest) {})
+		"an author with another key": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(*emr.Action, *emr.Manifest) {})
 		},
-		"a manifest of another function": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(a *emr.Action, _ *emr.Manifest) { a.Function = "Disclose" })
+		"a manifest of another function": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(a *emr.Action, _ *emr.Manifest) { a.Function = "Disclose" })
 		},
-		"a manifest of another ledger": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(a *emr.Action, _ *emr.Manifest) { a.Channel = "other" })
+		"a manifest of another ledger": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(a *emr.Action, _ *emr.Manifest) { a.Channel = "other" })
 		},
-		"a manifest of another actor": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(a *emr.Action, _ *emr.Manifest) { a.Actor = "cli_00000000000000000000000000000000" })
+		"a manifest of another actor": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(a *emr.Action, _ *emr.Manifest) { a.Actor = "cli_00000000000000000000000000000000" })
 		},
-		"impossible sizes": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) { m.PlainSize++ })
+		"impossible sizes": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(_ *emr.Action, m *emr.Manifest) { m.PlainSize++ })
 		},
-		"not a signed action":   func(_ *testing.T, o *api.Opening) { o.Manifest.Signed.Body = []byte("{}") },
-		"another ticket":        func(_ *testing.T, o *api.Opening) { o.Disclosure.ID = "dis_00000000000000000000000000000000" },
-		"somebody else's":       func(_ *testing.T, o *api.Opening) { o.Disclosure.Reader = "cli_00000000000000000000000000000000" },
-		"another record":        func(_ *testing.T, o *api.Opening) { o.Disclosure.Record = "rec_00000000000000000000000000000000" },
-		"another record's view": func(_ *testing.T, o *api.Opening) { o.Manifest.Record.ID = "rec_00000000000000000000000000000000" },
-		"another grant":         func(_ *testing.T, o *api.Opening) { o.Grant.ID = "gra_00000000000000000000000000000000" },
-		"another grantee":       func(_ *testing.T, o *api.Opening) { o.Grant.Terms.Grantee = "cli_00000000000000000000000000000000" },
-		"a grant of others": func(_ *testing.T, o *api.Opening) {
+		"not a signed action": func(_ *testing.T, o *api.Opening, r *emr.Record) { o.Manifest.Signed.Body = []byte("{}") },
+		"another ticket": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Disclosure.ID = "dis_00000000000000000000000000000000"
+		},
+		"somebody else's": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Disclosure.Reader = "cli_00000000000000000000000000000000"
+		},
+		"another record": func(_ *testing.T, o *api.Opening, r *emr.Record) { o.Disclosure.Record = other },
+		"another grant":  func(_ *testing.T, o *api.Opening, r *emr.Record) { o.Grant.ID = "gra_00000000000000000000000000000000" },
+		"another grantee": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Grant.Terms.Grantee = "cli_00000000000000000000000000000000"
+		},
+		"a grant of others": func(_ *testing.T, o *api.Opening, r *emr.Record) {
 			o.Grant.Terms.Records = []emr.RecordID{"rec_00000000000000000000000000000000"}
 		},
-		"another scope":     func(_ *testing.T, o *api.Opening) { o.Manifest.Scope.ID = "scp_00000000000000000000000000000000" },
-		"another scope key": func(_ *testing.T, o *api.Opening) { o.Manifest.Scope.Delegating = forger.Public().Bytes() },
-		"a grant's other scope": func(_ *testing.T, o *api.Opening) {
+		"another scope": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Manifest.Scope.ID = "scp_00000000000000000000000000000000"
+		},
+		"another scope key": func(_ *testing.T, o *api.Opening, r *emr.Record) {
+			o.Manifest.Scope.Delegating = forger.Public().Bytes()
+		},
+		"a grant's other scope": func(_ *testing.T, o *api.Opening, r *emr.Record) {
 			o.Grant.Terms.Scope = "scp_00000000000000000000000000000000"
 		},
-		"another digest":            func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Digest[0] ^= 1 },
-		"another manifest's digest": func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Manifest[0] ^= 1 },
-		"another content id":        func(_ *testing.T, o *api.Opening) { o.Manifest.Record.CID = "bafkreiother" },
-		"another class":             func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Class = emr.ClassOmics },
-		"another author":            func(_ *testing.T, o *api.Opening) { o.Manifest.Record.Author = "cli_00000000000000000000000000000000" },
-		"altered terms":             func(_ *testing.T, o *api.Opening) { o.Grant.Terms.MaxUses = 7 },
-		"altered purpose":           func(_ *testing.T, o *api.Opening) { o.Disclosure.Purpose = emr.PurposeResearch },
-		"a capsule of another record": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) {
+		"another digest":            func(_ *testing.T, o *api.Opening, r *emr.Record) { r.Digest[0] ^= 1 },
+		"another manifest's digest": func(_ *testing.T, o *api.Opening, r *emr.Record) { r.Manifest[0] ^= 1 },
+		"another content id":        func(_ *testing.T, o *api.Opening, r *emr.Record) { r.CID = "bafkreiother" },
+		"another class":             func(_ *testing.T, o *api.Opening, r *emr.Record) { r.Class = emr.ClassOmics },
+		"another author":            func(_ *testing.T, o *api.Opening, r *emr.Record) { r.Author = "cli_00000000000000000000000000000000" },
+		"altered terms":             func(_ *testing.T, o *api.Opening, r *emr.Record) { o.Grant.Terms.MaxUses = 7 },
+		"altered purpose":           func(_ *testing.T, o *api.Opening, r *emr.Record) { o.Disclosure.Purpose = emr.PurposeResearch },
+		"a capsule of another record": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(_ *emr.Action, m *emr.Manifest) {
 				capsule, _, err := pre.Encapsulate(nil, forger.Public(), [pre.HashSize]byte{1})
 				require.NoError(t, err)
 				m.Capsule = capsule.Bytes()
 			})
 		},
-		"no capsule": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) { m.Capsule = nil })
+		"no capsule": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(_ *emr.Action, m *emr.Manifest) { m.Capsule = nil })
 		},
-		"another key commitment": func(t *testing.T, o *api.Opening) {
-			asAuthor(t, o, func(_ *emr.Action, m *emr.Manifest) { m.KeyCommitment[0] ^= 1 })
+		"another key commitment": func(t *testing.T, o *api.Opening, r *emr.Record) {
+			asAuthor(t, o, r, func(_ *emr.Action, m *emr.Manifest) { m.KeyCommitment[0] ^= 1 })
 		},
 	}
 	// Many of these would fail at a later proof too. The check that is meant must be the one that refuses.
@@ -246,7 +260,7 @@ func TestAForgedOpeningIsRefused(t *testing.T) {
 		"not a signed action":              "not a signed action",
 		"another ticket":                   "another ticket",
 		"somebody else's":                  "somebody else's",
-		"another record":                   "another record",
+		"another record":                   "does not cover",
 		"another grant":                    "another grant",
 		"another grantee":                  "somebody else's",
 		"a grant of others":                "does not cover",
@@ -260,12 +274,12 @@ func TestAForgedOpeningIsRefused(t *testing.T) {
 		"a capsule of another record":      "was not made for this record",
 		"no capsule":                       "not a capsule",
 	}
-	s := newScene(t)
-	record, grant := s.shared(t, []byte("content"))
 	ticket := s.ticket(t, record, grant)
+	onLedger, honest := s.View(record), *s.View(record)
 	for name, change := range cases {
-		s.OnOpening = func(o *api.Opening) { change(t, o) }
+		s.OnOpening = func(o *api.Opening) { change(t, o, &onLedger.Record) }
 		_, _, err := read(t, s.reader, ticket)
+		*onLedger = honest
 		require.Error(t, err, name)
 		require.Equal(t, emr.CodeCorrupt, emr.CodeOf(err), "%s: %v", name, err)
 		require.Contains(t, emr.Public(err).Message, messages[name], name)
@@ -282,8 +296,12 @@ func TestAForgedOpeningOfAPatientsOwnIsRefused(t *testing.T) {
 	stored := s.put(t, []byte("content"))
 	receipt, err := s.patient.Disclose(t.Context(), stored.Record, "", emr.PurposePatient)
 	require.NoError(t, err)
-	foreign := newScene(t)
-	foreignRecord := foreign.put(t, []byte("content")).Record
+	neighbour := join(t, s.World, "HospAMSP", emr.RolePatient, "")
+	up := s.upload(7)
+	up.Patient = emr.PatientID(neighbour.Profile().ID)
+	foreign, err := s.author.PutRecord(t.Context(), bytes.NewReader([]byte("content")), up)
+	require.NoError(t, err)
+	onLedger, honest, foreignView := s.View(stored.Record), *s.View(stored.Record), *s.View(foreign.Record)
 	forger, err := pre.GeneratePrivateKey(nil)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -292,18 +310,19 @@ func TestAForgedOpeningOfAPatientsOwnIsRefused(t *testing.T) {
 	}{
 		"another ticket":   {func(o *api.Opening) { o.Disclosure.ID = "dis_00000000000000000000000000000000" }, "another ticket"},
 		"another's ticket": {func(o *api.Opening) { o.Disclosure.Reader = "hnd_00000000000000000000000000000000" }, "somebody else's"},
-		"another digest":   {func(o *api.Opening) { o.Manifest.Record.Manifest[0] ^= 1 }, "holds the digest of"},
+		"another digest":   {func(*api.Opening) { onLedger.Record.Manifest[0] ^= 1 }, "holds the digest of"},
 		"another scope key": {func(o *api.Opening) { o.Manifest.Scope.Delegating = forger.Public().Bytes() },
 			"was not made for this record"},
 		"a scope of others": {func(o *api.Opening) { o.Manifest.Scope.Patient = "hnd_00000000000000000000000000000000" }, "another scope"},
 		"a record of others": {func(o *api.Opening) {
-			o.Manifest = *foreign.View(foreignRecord)
-			o.Disclosure.Record = foreignRecord
+			o.Manifest = foreignView
+			o.Disclosure.Record = foreign.Record
 		}, "somebody else's"},
 		"a denial": {func(o *api.Opening) { o.Disclosure.Decision, o.Disclosure.Reason = emr.Deny, emr.ReasonNoGrant }, "refused"},
 	} {
 		s.OnOpening = c.change
 		_, _, err := read(t, s.patient, emr.DisclosureID(receipt.ID))
+		*onLedger = honest
 		require.Error(t, err, name)
 		require.Contains(t, emr.Public(err).Message, c.message, name)
 	}

@@ -246,6 +246,13 @@ func (w *World) Professional(id emr.ClinicianID) *emr.Clinician {
 	return w.clinicians[id]
 }
 
+// Occupy registers a patient with the keys of nobody.
+func (w *World) Occupy(id emr.PatientID, handle emr.Handle) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.patients[id] = &ledgerapi.PatientView{Patient: emr.Patient{V: 1, Handle: handle}, Scopes: []emr.Scope{}}
+}
+
 // Count returns how often an operation was called.
 func (w *World) Count(operation string) int {
 	w.mu.Lock()
