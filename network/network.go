@@ -242,15 +242,28 @@ func (n *Network) LogFile(process string) (string, error) {
 	return "", fmt.Errorf("%w: %s", runner.ErrUnknown, process)
 }
 
-// build makes the programs current, or checks that they are there.
-func (n *Network) build(ctx context.Context) error {
-	b := daemons.Builder{Source: n.options.Source, Bin: n.options.Bin, Report: func(what string) {
+// builder makes the network's programs current.
+func (n *Network) builder() daemons.Builder {
+	return daemons.Builder{Source: n.options.Source, Bin: n.options.Bin, Report: func(what string) {
 		n.options.Report(Step{What: what})
 	}}
+}
+
+// buildDaemons makes the third-party daemons current or, without a source
+// tree, checks that all programs are there.
+func (n *Network) buildDaemons(ctx context.Context) error {
 	if n.options.Source == "" {
-		return b.Check()
+		return n.builder().Check()
 	}
-	return b.Build(ctx)
+	return n.builder().ThirdParty(ctx)
+}
+
+// buildServers makes the project's own programs current.
+func (n *Network) buildServers(ctx context.Context) error {
+	if n.options.Source == "" {
+		return nil
+	}
+	return n.builder().Own(ctx)
 }
 
 // Supervise runs the supervisor of a home until ctx ends or it is told to

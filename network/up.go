@@ -37,9 +37,11 @@ func (n *Network) Up(ctx context.Context) error {
 	if err := n.checkPorts(ctx); err != nil {
 		return err
 	}
-	if err := n.step("programs built", func() error { return n.build(ctx) }); err != nil {
+	if err := n.step("daemons built", func() error { return n.buildDaemons(ctx) }); err != nil {
 		return err
 	}
+	servers, stopBuilding := n.buildMeanwhile(ctx)
+	defer stopBuilding()
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
@@ -50,6 +52,7 @@ func (n *Network) Up(ctx context.Context) error {
 		{"configuration and genesis block written", n.configure},
 		{"orderers and peers started", n.startNodes},
 		{"channel joined", n.join},
+		{"contract and gateway built", servers},
 		{"chaincode deployed", n.deploy},
 		{"organisations registered", n.register},
 		{"gateways ready", n.startGateways},
@@ -62,6 +65,28 @@ func (n *Network) Up(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// buildMeanwhile builds the project's own programs, which are needed late,
+// beside the steps that do without. The first function waits for the outcome,
+// the second ends a build that nobody waits for any more.
+func (n *Network) buildMeanwhile(ctx context.Context) (wait func(context.Context) error, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = n.buildServers(ctx)
+	}()
+	wait = func(context.Context) error {
+		<-done
+		return err
+	}
+	stop = func() {
+		cancel()
+		<-done
+	}
+	return wait, stop
 }
 
 // explain adds to a failed step the processes that keep dying: what waited

@@ -79,16 +79,23 @@ type Builder struct {
 }
 
 // Build makes every program that is missing or older than what it is built
-// from. Third-party daemons are built again when their go.mod or go.sum
-// changed; the project's own follow Go's build cache.
+// from: [Builder.ThirdParty], then [Builder.Own].
 func (b Builder) Build(ctx context.Context) error {
+	if err := b.ThirdParty(ctx); err != nil {
+		return err
+	}
+	return b.Own(ctx)
+}
+
+// ThirdParty makes the third-party daemons, again when their go.mod or go.sum
+// changed.
+func (b Builder) ThirdParty(ctx context.Context) error {
 	if err := os.MkdirAll(b.Bin, 0o755); err != nil {
 		return fmt.Errorf("make folder for programs: %w", err)
 	}
-	// Networks of one machine share their programs.
-	lock, err := lockfile.Acquire(ctx, filepath.Join(b.Bin, ".lock"))
+	lock, err := b.lock(ctx)
 	if err != nil {
-		return fmt.Errorf("wait for another build: %w", err)
+		return err
 	}
 	defer lock.Release()
 	for _, m := range modules() {
@@ -96,16 +103,29 @@ func (b Builder) Build(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.own(ctx); err != nil {
-		return err
-	}
+	// A peer looks for its external builder when it starts.
 	return b.linkBuilder()
 }
 
-// own builds the project's programs beside their place and puts those that
-// changed into it: the go tool writes a program even when nothing changed, and
-// a program that was written anew is restarted.
-func (b Builder) own(ctx context.Context) error {
+// lock keeps two builds apart: the networks of one machine share programs.
+func (b Builder) lock(ctx context.Context) (*lockfile.Lock, error) {
+	lock, err := lockfile.Acquire(ctx, filepath.Join(b.Bin, ".lock"))
+	if err != nil {
+		return nil, fmt.Errorf("wait for another build: %w", err)
+	}
+	return lock, nil
+}
+
+// Own makes the project's programs, which follow Go's build cache. It builds
+// them beside their place and puts those that changed into it: the go tool
+// writes a program even when nothing changed, and a program that was written
+// anew is restarted.
+func (b Builder) Own(ctx context.Context) error {
+	lock, err := b.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	next := filepath.Join(b.Bin, ".next")
 	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", next + string(filepath.Separator)}
 	for _, pkg := range ownPrograms() {
@@ -123,7 +143,7 @@ func (b Builder) own(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return b.linkBuilder()
 }
 
 // Check reports the first program that is missing.
