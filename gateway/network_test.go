@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -32,6 +33,8 @@ import (
 	"github.com/emrys-health/emrys/chaincode/ledger"
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/gateway"
+	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/attest/attesttest"
 	"github.com/emrys-health/emrys/pkg/blob/mem"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -46,6 +49,7 @@ type network struct {
 	gateways map[emr.OrgID]*node
 	logs     *lockedBuffer
 	roots    *x509.CertPool
+	peers    *attesttest.Consortium
 }
 
 // node is one organisation's gateway with its dependencies.
@@ -58,6 +62,8 @@ type node struct {
 	cert   tls.Certificate
 	http   *http.Client
 	stop   func()
+	// unproven leaves the gateway without a prover.
+	unproven bool
 }
 
 // lockedBuffer is a log that is read while it is written.
@@ -85,6 +91,7 @@ func newNetwork(t *testing.T) *network {
 		Consortium: ledgertest.NewConsortium(t), changed: make(chan struct{}),
 		gateways: map[emr.OrgID]*node{}, logs: new(lockedBuffer), roots: x509.NewCertPool(),
 	}
+	n.peers = attesttest.New(t, n.Now.Std(), slices.Collect(maps.Keys(n.Orgs))...)
 	authority := newTLSAuthority(t)
 	n.roots.AddCert(authority.cert)
 	var stores []*mem.Store
@@ -121,6 +128,9 @@ func (n *network) run(t *testing.T, node *node, listener net.Listener) {
 		Log: slog.New(slog.NewJSONHandler(n.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	deps.Keys.Proxy, deps.Keys.Receipt = node.org.Proxy, node.org.Receipt.Signer()
+	if !node.unproven {
+		deps.Prover = node.ledger
+	}
 	if node.org.Kind == emr.KindHospital {
 		deps.Store = node.store
 	}
@@ -251,6 +261,30 @@ func (l *ledgerPort) Query(_ context.Context, function string, argument, result 
 		return across(err)
 	}
 	return copyResult(answer, result)
+}
+
+// Prove has the answer endorsed by the gateway's own organisation and two others.
+func (l *ledgerPort) Prove(ctx context.Context, function string, argument any) (api.Proof, error) {
+	var answer json.RawMessage
+	if err := l.Query(ctx, function, argument, &answer); err != nil {
+		return api.Proof{}, err
+	}
+	question, err := emr.Canonical(argument)
+	if err != nil {
+		return api.Proof{}, err
+	}
+	by := []emr.OrgID{l.org.ID}
+	for _, org := range slices.Sorted(maps.Keys(l.network.Orgs)) {
+		if org != l.org.ID && len(by) < 3 {
+			by = append(by, org)
+		}
+	}
+	a := l.network.peers.Prove(ledgertest.Channel, ledgerapi.ChaincodeName, function, question, answer, l.network.now(), by...)
+	proof := api.Proof{Proposal: a.Proposal, Response: a.Response}
+	for _, e := range a.Endorsements {
+		proof.Endorsements = append(proof.Endorsements, api.ProofEndorsement(e))
+	}
+	return proof, nil
 }
 
 func (l *ledgerPort) Reach(_ context.Context, org emr.OrgID) error {
