@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/big"
@@ -35,6 +36,7 @@ import (
 	"github.com/emrys-health/emrys/gateway"
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/attest/attesttest"
+	"github.com/emrys-health/emrys/pkg/blob"
 	"github.com/emrys-health/emrys/pkg/blob/mem"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -175,7 +177,18 @@ func (n *network) client(cert *tls.Certificate) *http.Client {
 }
 
 // store is a hospital's node of the swarm.
-type store struct{ *mem.Store }
+type store struct {
+	*mem.Store
+	// storing, when set, is told of every upload that begins.
+	storing chan<- struct{}
+}
+
+func (s *store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
+	if s.storing != nil {
+		s.storing <- struct{}{}
+	}
+	return s.Store.PutUnpinned(ctx, r)
+}
 
 func (s *store) Probe(ctx context.Context) error {
 	_, err := s.Pinned(ctx, ledgertest.CID("probe"))

@@ -422,6 +422,8 @@ func TestTheSwarmKeepsEachRecordTwiceAndNothingElse(t *testing.T) {
 func TestAGatewayThatStopsFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	c := newCare(t)
+	storing := make(chan struct{}, 1)
+	c.atAuthor.node.store.storing = storing
 	reader, writer := io.Pipe()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.atAuthor.node.url+"/v1/uploads", reader)
 	require.NoError(t, err)
@@ -431,6 +433,7 @@ func TestAGatewayThatStopsFinishesWhatIsUnderWay(t *testing.T) {
 	half := bytes.Repeat([]byte("half"), 64<<10) // more than the client holds back
 	_, err = writer.Write(half)
 	require.NoError(t, err)
+	<-storing
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); c.atAuthor.node.stop() }()
 	require.Eventually(t, func() bool {
