@@ -13,6 +13,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
 // reading is the result of opening a record.
@@ -66,35 +67,34 @@ func (a *app) get(ctx context.Context, record string, f getFlags) error {
 		return err
 	}
 	defer c.Close()
-	purpose, grant, err := f.parse(ctx, c, id)
-	if err != nil {
-		return err
-	}
-	a.record, a.purpose = id, purpose
-	ticket, err := c.Disclose(ctx, id, grant, purpose)
+	ticket, err := a.disclose(ctx, c, id, f)
 	if err != nil {
 		return err
 	}
 	return a.read(ctx, c, emr.DisclosureID(ticket.ID), f.output)
 }
 
-// parse completes purpose and grant. Without a grant the reading is begun all
-// the same: the denial belongs on the ledger.
-func (f getFlags) parse(ctx context.Context, c *client.Client, record emr.RecordID) (emr.Purpose, emr.GrantID, error) {
+// disclose begins the reading, with the grant that is named or that fits.
+func (a *app) disclose(ctx context.Context, c *client.Client, record emr.RecordID, f getFlags) (*ledgerapi.DecisionReceipt, error) {
 	patient := c.Profile().IsPatient()
 	if f.purpose == "" && patient {
 		f.purpose = string(emr.PurposePatient)
 	}
 	purpose, err := emr.ParsePurpose("purpose", f.purpose)
-	if err != nil || patient {
-		return purpose, "", err
+	if err != nil {
+		return nil, err
 	}
+	a.record, a.purpose = record, purpose
+	if f.grant == "" && !patient {
+		return c.DiscloseAny(ctx, record, purpose)
+	}
+	var grant emr.GrantID
 	if f.grant != "" {
-		grant, err := emr.ParseID[emr.GrantID]("grant", f.grant)
-		return purpose, grant, err
+		if grant, err = emr.ParseID[emr.GrantID]("grant", f.grant); err != nil {
+			return nil, err
+		}
 	}
-	grant, err := c.GrantFor(ctx, record, purpose)
-	return purpose, grant, err
+	return c.Disclose(ctx, record, grant, purpose)
 }
 
 // read opens a ticket and writes the content.

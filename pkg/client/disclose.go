@@ -41,19 +41,23 @@ func (c *Client) Disclose(ctx context.Context, record emr.RecordID, grant emr.Gr
 	return &receipt, nil
 }
 
-// GrantFor returns the caller's newest live grant that covers a record for a
-// purpose. When none lives it returns the newest that did: to present it makes
-// the denial say why (revoked, expired). It returns "" when there was never one.
-func (c *Client) GrantFor(ctx context.Context, record emr.RecordID, purpose emr.Purpose) (emr.GrantID, error) {
+// GrantFor returns the caller's newest live grant, other than those passed over,
+// that covers a record for a purpose. When none lives it returns the newest that
+// did, and false: to present it makes the denial say why (revoked, expired). It
+// returns "" when there was never one. Whether a grant's uses are exhausted only
+// the ledger knows.
+func (c *Client) GrantFor(
+	ctx context.Context, record emr.RecordID, purpose emr.Purpose, passOver ...emr.GrantID,
+) (grant emr.GrantID, live bool, err error) {
 	r, err := c.Record(ctx, record)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	now := emr.TimeOf(c.now())
 	var past emr.GrantID
-	grant, err := c.findGrant(ctx, func(g *emr.Grant) bool {
+	found, err := c.findGrant(ctx, func(g *emr.Grant) bool {
 		t := &g.Terms
-		if t.Scope != r.Scope || !t.Covers(record) || !slices.Contains(t.Purposes, purpose) {
+		if t.Scope != r.Scope || !t.Covers(record) || !slices.Contains(t.Purposes, purpose) || slices.Contains(passOver, g.ID) {
 			return false
 		}
 		if past == "" {
@@ -62,10 +66,33 @@ func (c *Client) GrantFor(ctx context.Context, record emr.RecordID, purpose emr.
 		return g.Status == emr.GrantLive && t.NotBefore <= now && now < t.Until
 	})
 	if emr.CodeOf(err) == emr.CodeNotFound {
-		return past, nil
+		return past, false, nil
 	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	return grant.ID, nil
+	return found.ID, true, nil
+}
+
+// DiscloseAny is Disclose with the grants of GrantFor: the newest live one, and
+// when its uses turn out to be exhausted, the next. Every denial on the way is
+// committed. Without any grant the reading is begun all the same, so that this
+// denial is committed too.
+func (c *Client) DiscloseAny(ctx context.Context, record emr.RecordID, purpose emr.Purpose) (*ledgerapi.DecisionReceipt, error) {
+	var exhausted []emr.GrantID
+	var refusal error
+	for {
+		grant, live, err := c.GrantFor(ctx, record, purpose, exhausted...)
+		if err != nil {
+			return nil, err
+		}
+		if refusal != nil && !live {
+			return nil, refusal
+		}
+		receipt, err := c.Disclose(ctx, record, grant, purpose)
+		if !live || err == nil || emr.Public(err).Reason != emr.ReasonExhausted {
+			return receipt, err
+		}
+		exhausted, refusal = append(exhausted, grant), err
+	}
 }

@@ -49,8 +49,9 @@ func TestTheWholeShare(t *testing.T) {
 	require.Equal(t, []emr.OrgID{"HospAMSP", "HospCMSP", "RegMSP"}, given.Terms.Gateways, "never the reader's own hospital")
 	require.Equal(t, []emr.RecordID{stored.Record}, given.Terms.Records)
 
-	grant, err := s.reader.GrantFor(ctx, stored.Record, emr.PurposeTreatment)
+	grant, live, err := s.reader.GrantFor(ctx, stored.Record, emr.PurposeTreatment)
 	require.NoError(t, err)
+	require.True(t, live)
 	require.Equal(t, given.Terms.Grant, grant)
 	got, opened, err := read(t, s.reader, s.ticket(t, stored.Record, grant))
 	require.NoError(t, err)
@@ -81,7 +82,7 @@ func TestTheGrantThatIsUsedByDefault(t *testing.T) {
 	record, other := s.put(t, []byte("one")).Record, s.put(t, []byte("two")).Record
 	requireGrant := func(want emr.GrantID, record emr.RecordID, purpose emr.Purpose) {
 		t.Helper()
-		got, err := s.reader.GrantFor(ctx, record, purpose)
+		got, _, err := s.reader.GrantFor(ctx, record, purpose)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
@@ -101,7 +102,7 @@ func TestTheGrantThatIsUsedByDefault(t *testing.T) {
 	requireGrant(second, record, emr.PurposeTreatment) // the newest
 	short := give(func(g *client.Giving) { g.Until = time.Now().Add(1100 * time.Millisecond) })
 	require.Eventually(t, func() bool { // an expired one is passed over
-		got, err := s.reader.GrantFor(ctx, record, emr.PurposeTreatment)
+		got, _, err := s.reader.GrantFor(ctx, record, emr.PurposeTreatment)
 		return err == nil && got == second
 	}, 10*time.Second, 50*time.Millisecond)
 	for _, g := range []emr.GrantID{first, second} {
@@ -240,6 +241,30 @@ func TestGrantsThatAreRefusedBeforeAnyKeyIsMade(t *testing.T) {
 	_, err = s.patient.Grant(ctx, s.giving(record))
 	requireCode(t, emr.CodeRule, err)
 	require.Zero(t, s.Count("grant.create"), "nothing was sent")
+}
+
+func TestAnExhaustedGrantIsPassedOver(t *testing.T) {
+	t.Parallel()
+	s, ctx := newScene(t), t.Context()
+	record := s.put(t, []byte("one")).Record
+	_, err := s.reader.DiscloseAny(ctx, record, emr.PurposeTreatment)
+	require.Equal(t, emr.ReasonNoGrant, emr.Public(err).Reason)
+	var given []emr.GrantID
+	for _, uses := range []uint32{1, 2} {
+		g := s.giving(record)
+		g.MaxUses = uses
+		grant, err := s.patient.Grant(ctx, g)
+		require.NoError(t, err)
+		given = append(given, grant.Terms.Grant)
+	}
+	for _, want := range []emr.GrantID{given[1], given[1], given[0]} {
+		receipt, err := s.reader.DiscloseAny(ctx, record, emr.PurposeTreatment)
+		require.NoError(t, err)
+		require.Equal(t, want, receipt.Grant)
+	}
+	_, err = s.reader.DiscloseAny(ctx, record, emr.PurposeTreatment)
+	requireCode(t, emr.CodeRule, err)
+	require.Equal(t, emr.ReasonExhausted, emr.Public(err).Reason, "and not an older reason")
 }
 
 func TestWhoeverMayNotWriteDoesNotUpload(t *testing.T) {

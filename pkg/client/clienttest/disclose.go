@@ -65,8 +65,21 @@ func (w *World) decide(q *request, view *ledgerapi.ManifestView, args *ledgerapi
 		return emr.Deny, emr.ReasonNotCovered
 	case !slices.Contains(g.Terms.Purposes, args.Purpose):
 		return emr.Deny, emr.ReasonPurpose
+	case g.Terms.MaxUses > 0 && w.used(g.ID) >= g.Terms.MaxUses:
+		return emr.Deny, emr.ReasonExhausted
 	}
 	return emr.Permit, emr.ReasonGrant
+}
+
+// used counts the readings under a grant.
+func (w *World) used(id emr.GrantID) uint32 {
+	var n uint32
+	for _, d := range w.disclosures {
+		if d.Grant == id && d.Decision == emr.Permit {
+			n++
+		}
+	}
+	return n
 }
 
 func (w *World) openTicket(q *request) (any, error) {
