@@ -10,9 +10,10 @@
 // actions that this package signed, and questions under a short-lived token.
 // What the gateway answers is verified where a signature, a proof or a
 // commitment allows it: manifests, fragments, shares, receipts and content.
-// What it says of the registry (who has which key) is taken as its word: a
-// false answer makes an action that the ledger refuses, but a patient's device
-// has then sealed key fragments to keys that its own hospital chose.
+// What it says of the registry (who has which key, which digest a record has)
+// is believed only with the endorsements of two other organisations, see package
+// attest. What remains its word: that something is absent, what lists and
+// searches leave out, and the threshold above the ledger's minimum.
 //
 // # Outcomes
 //
