@@ -33,11 +33,11 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// Place and Event are how a Ledger tells of what was committed.
-type (
-	Place = pin.Place
-	Event = pin.Event
-)
+// Place is a place in a Ledger's stream of events.
+type Place = pin.Place
+
+// Event is what a Ledger tells of something that was committed.
+type Event = pin.Event
 
 // Ledger is the ledger as a gateway needs it.
 type Ledger interface {

@@ -359,7 +359,7 @@ func (l *ledgerPort) Events(ctx context.Context, _ *slog.Logger, from gateway.Pl
 	next := int(from.Block) //nolint:gosec // a test's counter
 	for {
 		l.network.mu.Lock()
-		events, changed := slices.Clone(l.network.Consortium.World.Events), l.network.changed
+		events, changed := slices.Clone(l.network.Events), l.network.changed
 		l.network.mu.Unlock()
 		for ; next < len(events); next++ {
 			e := gateway.Event{Place: gateway.Place{Block: uint64(next + 1), Transaction: fmt.Sprint(next)}, Name: events[next].Name}

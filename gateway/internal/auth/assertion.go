@@ -133,12 +133,20 @@ func headerCertificate(text string) (*x509.Certificate, error) {
 }
 
 func (c *claims) check(audience, commonName string, now time.Time) error {
-	expires, issued := time.Unix(c.Expires, 0), time.Unix(c.Issued, 0)
 	switch {
 	case c.Issuer != c.Subject || c.Subject != commonName || c.Subject == "":
 		return errors.New("assertion's iss, sub and the certificate's common name differ")
 	case !slices.Contains(c.Audience, audience):
 		return errors.New("assertion is not for this gateway")
+	case len(c.ID) < minJTI || len(c.ID) > maxJTI:
+		return errors.New("assertion's jti must have 8 to 128 characters")
+	}
+	return c.checkTimes(now)
+}
+
+func (c *claims) checkTimes(now time.Time) error {
+	expires, issued := time.Unix(c.Expires, 0), time.Unix(c.Issued, 0)
+	switch {
 	case c.Expires == 0 || !now.Before(expires):
 		return errors.New("assertion has expired")
 	case expires.After(now.Add(maxAssertionLife + maxSkew)):
@@ -147,8 +155,6 @@ func (c *claims) check(audience, commonName string, now time.Time) error {
 		return errors.New("assertion's iat does not fit its exp and the clock")
 	case c.NotBefore != 0 && time.Unix(c.NotBefore, 0).After(now.Add(maxSkew)):
 		return errors.New("assertion is not valid yet")
-	case len(c.ID) < minJTI || len(c.ID) > maxJTI:
-		return errors.New("assertion's jti must have 8 to 128 characters")
 	}
 	return nil
 }
