@@ -9,11 +9,43 @@
 // No private key and no plaintext leaves it. The gateway receives ciphertext,
 // actions that this package signed, and questions under a short-lived token.
 // What the gateway answers is verified where a signature, a proof or a
-// commitment allows it: manifests, fragments, shares, receipts and content.
-// What it says of the registry (who has which key, which digest a record has)
-// is believed only with the endorsements of two other organisations, see package
-// attest. What remains its word: that something is absent, what lists and
-// searches leave out, and the threshold above the ledger's minimum.
+// commitment allows it: manifests, fragments, shares, receipts and content, and
+// the entries of the registry.
+//
+// # What the registry says
+//
+// Who has which key decides who can read, and a gateway that could put a key of
+// its own in its place could read with it. Organisations and their keys,
+// professionals, patients with their scopes, and records are therefore asked
+// for with a proof (package attest), and believed only when peers of at least
+// two organisations other than the gateway's own have endorsed the answer to
+// this very question. A gateway needs two accomplices to lie about them. An
+// answer that is not proven is a corrupt error, and nothing is signed, sealed or
+// uploaded on the strength of it.
+//
+// The peers are known by the certificate authorities that the registrar put into
+// the invitation and that the profile keeps from the join on. Whoever gives the
+// invitation is trusted for them, once; an organisation that changes its
+// authority, or joins later, does not count until the person is invited anew.
+//
+// What is not proven, and stays the gateway's word:
+//
+//   - that something is absent or refused: a peer endorses no error, so a gateway
+//     can always withhold;
+//   - that an answer is the newest: the proposal's time may be five minutes off
+//     this device's clock either way, and the asking gateway may have dated it up
+//     to fifteen minutes off the clocks of the peers (the time window of peers), so
+//     an entry that was replaced can be shown for twenty minutes, and the
+//     organisations as long as a Client lives, which asks for them once;
+//   - policy: threshold, which is refused below what the ledger allows, and replicas;
+//   - lists: searches, requests, grants, relationships and the audit trail. Who
+//     a request is from is among them: the keys of whoever it names are proven,
+//     not that they asked;
+//   - receipts and outcomes of transactions.
+//
+// Of an opened record the manifest is the one whose digest the proven record
+// holds, with its author's id in it; further particulars of the author, such as
+// the name of the department, are the gateway's word.
 //
 // # Outcomes
 //

@@ -74,8 +74,19 @@ func TestInvitationsThatAreRefused(t *testing.T) {
 		"a patient with an id of professionals": func(m map[string]any) {
 			m["role"] = "patient"
 		},
-		"no consortium":             func(m map[string]any) { delete(m, "consortium") },
-		"a consortium of two":       func(m map[string]any) { delete(m["consortium"].(attest.Roots), "HospCMSP") },
+		"no consortium":       func(m map[string]any) { delete(m, "consortium") },
+		"a consortium of two": func(m map[string]any) { delete(m["consortium"].(attest.Roots), "HospCMSP") },
+		"one authority for two organisations": func(m map[string]any) {
+			m["consortium"].(attest.Roots)["HospCMSP"] = m["consortium"].(attest.Roots)["HospBMSP"]
+		},
+		"the own organisation and one other": func(m map[string]any) {
+			m["consortium"] = attest.Roots{
+				"HospAMSP": m["consortium"].(attest.Roots)["HospAMSP"], "HospBMSP": m["consortium"].(attest.Roots)["HospBMSP"],
+			}
+		},
+		"a consortium under no name": func(m map[string]any) {
+			m["consortium"].(attest.Roots)[""] = m["consortium"].(attest.Roots)["HospCMSP"]
+		},
 		"an authority that is none": func(m map[string]any) { m["consortium"].(attest.Roots)["HospCMSP"] = "x" },
 		"no secret":                 func(m map[string]any) { m["secret"] = "" },
 		"a secret with more":        func(m map[string]any) { m["secret"] = "a\nb" },

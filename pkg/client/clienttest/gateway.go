@@ -211,7 +211,7 @@ func (w *World) answer(operation string, q *request) (any, error) {
 }
 
 func (w *World) network(o *Org) api.Network {
-	n := api.Network{Channel: Channel, Contract: Contract, Organisation: o.ID, Threshold: 2, Replicas: 2}
+	n := api.Network{Channel: Channel, Contract: Contract, Organisation: o.ID, Threshold: w.Threshold, Replicas: 2}
 	for _, org := range w.orgs {
 		n.Organisations = append(n.Organisations, org.Entry)
 	}

@@ -85,6 +85,8 @@ type World struct {
 	// proof on its way.
 	OnProving func(*Proving)
 	OnProof   func(function string, proof *api.Proof)
+	// Threshold is what the gateways say of how many proxies must answer.
+	Threshold uint8
 	// Down lists the organisations whose proxies do not answer.
 	Down map[emr.OrgID]bool
 	// CutContentAfter breaks each download after so many octets, while CutContent is above zero.
@@ -129,6 +131,7 @@ func New(tb testing.TB) *World {
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
 		LoseAnswers: map[string]int{}, Misreport: map[string]error{}, Down: map[emr.OrgID]bool{}, Calls: map[string]int{}, TokenLife: 10 * time.Minute,
+		Threshold: 2,
 	}
 	ids := []emr.OrgID{"HospAMSP", "HospBMSP", "HospCMSP", "RegMSP"}
 	w.consortium = attesttest.New(tb, time.Now(), ids...)
