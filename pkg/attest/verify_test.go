@@ -263,12 +263,14 @@ func TestAnEndorserThatIsNotAPeerOfItsOrganisationDoesNotCount(t *testing.T) {
 	}
 	const chain = "does not chain"
 	requireRefusals(t, c, map[string]refusal{
-		"one organisation only":             {before: func(d *draft) { d.endorsers = d.endorsers[:1] }, want: "by 1 organisations and 2 are required"},
-		"two peers of one organisation":     {before: second(func() *endorser { return c.peers[hospA][1] }), want: "by 1 organisations and 2 are required"},
-		"one peer twice":                    {before: second(func() *endorser { return c.peers[hospA][0] }), want: "by 1 organisations and 2 are required"},
-		"organisation without roots":        {before: second(func() *endorser { return c.enrol(t, "XMSP", hospB, "peer") }), want: "does not count"},
-		"organisation of no name":           {before: second(func() *endorser { return c.enrol(t, "", hospB, "peer") }), want: "does not count"},
-		"unknown authority":                 {before: second(func() *endorser { return c.enrolWith(t, hospB, attesttest.NewAuthority(t, hospB, c.now), elliptic.P256(), nil, "peer") }), want: chain},
+		"one organisation only":         {before: func(d *draft) { d.endorsers = d.endorsers[:1] }, want: "by 1 organisations and 2 are required"},
+		"two peers of one organisation": {before: second(func() *endorser { return c.peers[hospA][1] }), want: "by 1 organisations and 2 are required"},
+		"one peer twice":                {before: second(func() *endorser { return c.peers[hospA][0] }), want: "by 1 organisations and 2 are required"},
+		"organisation without roots":    {before: second(func() *endorser { return c.enrol(t, "XMSP", hospB, "peer") }), want: "does not count"},
+		"organisation of no name":       {before: second(func() *endorser { return c.enrol(t, "", hospB, "peer") }), want: "does not count"},
+		"unknown authority": {before: second(func() *endorser {
+			return c.enrolWith(t, hospB, attesttest.NewAuthority(t, hospB, c.now), elliptic.P256(), nil, "peer")
+		}), want: chain},
 		"authority of another organisation": {before: second(func() *endorser { return c.enrol(t, hospB, hospA, "peer") }), want: chain},
 		"client":                            {before: second(func() *endorser { return c.enrol(t, hospB, hospB, "client") }), want: "not a peer"},
 		"admin":                             {before: second(func() *endorser { return c.enrol(t, hospB, hospB, "admin") }), want: "not a peer"},

@@ -37,15 +37,15 @@
 //     to fifteen minutes off the clocks of the peers (the time window of peers), so
 //     an entry that was replaced can be shown for twenty minutes, and the
 //     organisations as long as a Client lives, which asks for them once;
-//   - policy: threshold, which is refused below what the ledger allows, and replicas;
+//   - policy: replicas, and the threshold, which is refused below what the ledger allows;
 //   - lists: searches, requests, grants, relationships and the audit trail. Who
 //     a request is from is among them: the keys of whoever it names are proven,
 //     not that they asked;
 //   - receipts and outcomes of transactions.
 //
 // Of an opened record the manifest is the one whose digest the proven record
-// holds, with its author's id in it; further particulars of the author, such as
-// the name of the department, are the gateway's word.
+// holds. Author, author's key and scope key are those that its capsule was made
+// for; the author's role and organisation beside it are the gateway's word.
 //
 // # Outcomes
 //
