@@ -52,6 +52,7 @@ type Ledger interface {
 type Store interface {
 	service.Content
 	upload.Content
+	pin.Content
 }
 
 // Deps are what a gateway stands on.
@@ -128,6 +129,7 @@ func (g *Gateway) uploadSettings() upload.Settings {
 	return upload.Settings{
 		Dir: filepath.Join(g.cfg.StateDir, "uploads"), MaxBytes: g.cfg.Limits.UploadBytes,
 		Life: g.cfg.Timeouts.UploadLife, Now: g.deps.Now, Log: g.deps.Log,
+		Keeps: func(cid string) bool { return g.pinner.Keeps(cid) },
 	}
 }
 

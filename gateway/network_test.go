@@ -183,11 +183,11 @@ type store struct {
 	storing chan<- struct{}
 }
 
-func (s *store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
+func (s *store) PutNamed(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
 	if s.storing != nil {
 		s.storing <- struct{}{}
 	}
-	return s.Store.PutUnpinned(ctx, r)
+	return s.Store.PutNamed(ctx, r, name)
 }
 
 func (s *store) Probe(ctx context.Context) error {

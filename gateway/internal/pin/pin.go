@@ -105,6 +105,9 @@ func (p *Pinner) Run(ctx context.Context) error {
 	return err
 }
 
+// Keeps tells whether a record names a content that this hospital is to keep.
+func (p *Pinner) Keeps(cid string) bool { return p.ledger.wants(cid) }
+
 // handle notes an event, and what it asks of this hospital, before it counts as seen.
 func (p *Pinner) handle(ctx context.Context, e Event) error {
 	if e.Name != ledgerapi.EventRecordRegistered {

@@ -173,6 +173,13 @@ func (p *progress) failures(cid string) int {
 	return p.bad[cid]
 }
 
+func (p *progress) wants(cid string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, known := p.want[cid]
+	return known
+}
+
 // wanted lists every content that this hospital is to keep.
 func (p *progress) wanted() []string {
 	p.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/emrys-health/emrys/gateway/internal/durable"
 	"github.com/emrys-health/emrys/pkg/api"
@@ -24,7 +23,7 @@ type entry struct {
 	V       int        `json:"v"`
 	ID      string     `json:"id"`
 	Owner   string     `json:"owner"`
-	CID     string     `json:"cid"`
+	CID     string     `json:"cid"` // empty until all of the content has arrived
 	Digest  emr.Digest `json:"digest"`
 	Size    uint64     `json:"size"`
 	Expires emr.Time   `json:"expires"`
@@ -35,7 +34,8 @@ type entry struct {
 	Action        emr.Digest `json:"action"`
 	ActionExpires emr.Time   `json:"actionExpires"`
 
-	closed bool // being discarded
+	receiving bool // its content is on the way
+	closed    bool // being discarded
 }
 
 func (e *entry) claimed() bool { return !e.Action.IsZero() }
@@ -82,7 +82,7 @@ func (j journal) read(id string) (*entry, error) {
 	if err := emr.Decode(text, e); err != nil {
 		return nil, fmt.Errorf("read upload journal: %w", err)
 	}
-	if e.V != entryVersion || e.ID != id || e.CID == "" {
+	if e.V != entryVersion || e.ID != id {
 		return nil, errors.New("read upload journal: not an entry of this version")
 	}
 	return e, nil
@@ -104,39 +104,4 @@ func (j journal) remove(id string) error {
 		return fmt.Errorf("remove from upload journal: %w", err)
 	}
 	return nil
-}
-
-// keyed is a set of locks, one for each name in use.
-type keyed struct {
-	mu    sync.Mutex
-	locks map[string]*keyedLock
-}
-
-type keyedLock struct {
-	mu    sync.Mutex
-	users int
-}
-
-// lock takes the lock of a name and returns the function that gives it back.
-func (k *keyed) lock(name string) func() {
-	k.mu.Lock()
-	if k.locks == nil {
-		k.locks = make(map[string]*keyedLock)
-	}
-	l, ok := k.locks[name]
-	if !ok {
-		l = new(keyedLock)
-		k.locks[name] = l
-	}
-	l.users++
-	k.mu.Unlock()
-	l.mu.Lock()
-	return func() {
-		l.mu.Unlock()
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(k.locks, name)
-		}
-	}
 }

@@ -27,11 +27,10 @@ import (
 
 // Content is the content store as uploads need it.
 type Content interface {
-	// PutUnpinned stores everything of r without pinning it.
-	PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error)
-	Pin(ctx context.Context, cid string) error
+	// PutNamed stores and pins everything of r, with a name on the pin; Named finds pins by name.
+	PutNamed(ctx context.Context, r io.Reader, name string) (blob.Ref, error)
+	Named(ctx context.Context, name string) ([]string, error)
 	Unpin(ctx context.Context, cid string) error
-	Pinned(ctx context.Context, cid string) (bool, error)
 }
 
 // Settings bound the uploads.
@@ -42,6 +41,8 @@ type Settings struct {
 	MaxBytes int64
 	// Life is how long an upload waits for its record.
 	Life time.Duration
+	// Keeps tells whether a record names a content, so that its pin must stay.
+	Keeps func(cid string) bool
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
@@ -59,7 +60,6 @@ type Store struct {
 	Settings
 	content Content
 	journal journal
-	pins    keyed
 
 	mu      sync.Mutex
 	entries map[string]*entry
@@ -88,60 +88,71 @@ func (s *Store) Create(ctx context.Context, owner string, body io.Reader, expect
 	if s.pending(owner) >= maxPending {
 		return api.Upload{}, emr.E(emr.CodeRateLimited, "too many uploads wait for their records")
 	}
-	meter := &meter{r: body, hash: sha256.New(), max: s.MaxBytes}
-	ref, err := s.content.PutUnpinned(ctx, meter)
+	e, err := s.begin(owner)
 	if err != nil {
-		return api.Upload{}, contentError(err)
+		return api.Upload{}, err
+	}
+	meter := &meter{r: body, hash: sha256.New(), max: s.MaxBytes}
+	ref, err := s.content.PutNamed(ctx, meter, e.ID)
+	// A caller who hangs up from now on must not leave half of it.
+	ctx = context.WithoutCancel(ctx)
+	if err != nil {
+		return api.Upload{}, errors.Join(contentError(err), s.abandon(e, err))
 	}
 	digest := emr.Digest(meter.hash.Sum(nil))
+	if err := s.complete(e, ref.CID, digest, uint64(meter.size)); err != nil { //nolint:gosec // not negative
+		return api.Upload{}, err
+	}
 	switch {
 	case expect.Size >= 0 && expect.Size != meter.size:
-		return api.Upload{}, emr.Invalid("Content-Length", "does not match the octets received")
+		err = emr.Invalid("Content-Length", "does not match the octets received")
 	case !expect.Digest.IsZero() && expect.Digest != digest:
-		return api.Upload{}, emr.E(emr.CodeCorrupt, "the octets received do not have the digest announced")
+		err = emr.E(emr.CodeCorrupt, "the octets received do not have the digest announced")
+	default:
+		return e.api(), nil
 	}
-	e, err := newEntry(owner, ref.CID, digest, uint64(meter.size), s.Now().Add(s.Life))
-	if err != nil {
-		return api.Upload{}, err
-	}
-	// The octets are all here: a caller who hangs up now must not leave half a pin.
-	if err := s.pin(context.WithoutCancel(ctx), e); err != nil {
-		return api.Upload{}, err
-	}
-	return e.api(), nil
+	return api.Upload{}, errors.Join(err, s.discard(ctx, e))
 }
 
-// pin journals an entry and pins its content, or does neither.
-func (s *Store) pin(ctx context.Context, e *entry) error {
-	defer s.pins.lock(e.CID)()
-	pinned, err := s.content.Pinned(ctx, e.CID)
+// begin notes an upload before anything of it is stored.
+func (s *Store) begin(owner string) (*entry, error) {
+	e, err := newEntry(owner, s.Now().Add(s.Life))
 	if err != nil {
-		return contentError(err)
+		return nil, err
 	}
 	s.mu.Lock()
-	e.Shared = pinned && !s.owned(e.CID)
-	err = s.journal.write(e)
-	if err == nil {
-		s.entries[e.ID] = e
+	defer s.mu.Unlock()
+	if err := s.journal.write(e); err != nil {
+		return nil, err
 	}
-	s.mu.Unlock()
-	if err != nil {
+	s.entries[e.ID] = e
+	return e, nil
+}
+
+// complete notes what was stored.
+func (s *Store) complete(e *entry, cid string, digest emr.Digest, size uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	full := *e
+	full.CID, full.Digest, full.Size, full.receiving = cid, digest, size, false
+	if err := s.journal.write(&full); err != nil {
+		e.receiving, e.closed = false, true
 		return err
 	}
-	if err := s.content.Pin(ctx, e.CID); err != nil {
-		return errors.Join(contentError(err), s.discardLocked(ctx, e))
-	}
+	*e = full
 	return nil
 }
 
-// owned tells whether an upload pinned this content. The caller holds mu.
-func (s *Store) owned(cid string) bool {
-	for _, e := range s.entries {
-		if e.CID == cid && !e.Shared {
-			return true
-		}
+// abandon ends an upload that was not stored. Where the store cannot be asked, a
+// pin may be left over: then a sweep looks for it by its name.
+func (s *Store) abandon(e *entry, cause error) error {
+	if errors.Is(cause, blob.ErrUnavailable) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		e.receiving, e.closed = false, true
+		return nil
 	}
-	return false
+	return s.forget(e)
 }
 
 // Delete discards an upload that no record names.
@@ -158,7 +169,7 @@ func (s *Store) take(owner, id string) (*entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.entries[id]
-	if !ok || e.Owner != owner {
+	if !ok || e.Owner != owner || e.receiving {
 		return nil, errMissing
 	}
 	if e.claimed() {
@@ -171,28 +182,36 @@ func (s *Store) take(owner, id string) (*entry, error) {
 // discard unpins an entry's content, unless something else stands on the pin,
 // and forgets the entry. It can be repeated.
 func (s *Store) discard(ctx context.Context, e *entry) error {
-	defer s.pins.lock(e.CID)()
-	return s.discardLocked(ctx, e)
-}
-
-func (s *Store) discardLocked(ctx context.Context, e *entry) error {
-	if s.lastHolder(e) {
-		if err := s.content.Unpin(ctx, e.CID); err != nil {
+	cids := []string{e.CID}
+	if e.CID == "" {
+		var err error
+		if cids, err = s.content.Named(ctx, e.ID); err != nil {
+			return contentError(err)
+		}
+	}
+	for _, cid := range cids {
+		if !s.lastHolder(e, cid) {
+			continue
+		}
+		if err := s.content.Unpin(ctx, cid); err != nil {
 			return contentError(err)
 		}
 	}
 	return s.forget(e)
 }
 
-// lastHolder tells whether nothing but this entry stands on the pin.
-func (s *Store) lastHolder(e *entry) bool {
+// lastHolder tells whether nothing but this entry stands on a content's pin.
+func (s *Store) lastHolder(e *entry, cid string) bool {
+	if s.Keeps(cid) {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.Shared {
 		return false
 	}
 	for _, other := range s.entries {
-		if other != e && other.CID == e.CID {
+		if other != e && other.CID == cid {
 			return false
 		}
 	}
@@ -215,7 +234,7 @@ func (s *Store) Claim(_ context.Context, owner, id string, m *emr.Manifest, acti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.entries[id]
-	if !ok || e.closed || e.Owner != owner {
+	if !ok || e.closed || e.receiving || e.Owner != owner {
 		return errMissing
 	}
 	switch {
@@ -311,7 +330,7 @@ func (s *Store) due() []entry {
 	defer s.mu.Unlock()
 	var due []entry
 	for _, e := range s.entries {
-		if e.claimed() || e.closed || e.Expires <= now {
+		if !e.receiving && (e.claimed() || e.closed || e.CID == "" || e.Expires <= now) {
 			due = append(due, *e)
 		}
 	}
@@ -381,13 +400,12 @@ func contentError(err error) error {
 // uploadPrefix begins every upload id.
 const uploadPrefix = "upl_"
 
-func newEntry(owner, cid string, digest emr.Digest, size uint64, expires time.Time) (*entry, error) {
+func newEntry(owner string, expires time.Time) (*entry, error) {
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, fmt.Errorf("draw upload id: %w", err)
 	}
 	return &entry{
-		V: entryVersion, ID: uploadPrefix + hex.EncodeToString(id[:]), Owner: owner, CID: cid,
-		Digest: digest, Size: size, Expires: emr.TimeOf(expires),
+		V: entryVersion, ID: uploadPrefix + hex.EncodeToString(id[:]), Owner: owner, Expires: emr.TimeOf(expires), receiving: true,
 	}, nil
 }

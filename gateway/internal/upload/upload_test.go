@@ -29,14 +29,16 @@ const owner = "cli_owner"
 // content is a store in memory whose pinning can be made to fail.
 type content struct {
 	*mem.Store
-	pinErr, unpinErr error
+	putErr, unpinErr error
 }
 
-func (c *content) Pin(ctx context.Context, cid string) error {
-	if c.pinErr != nil {
-		return c.pinErr
+// PutNamed may fail after the daemon has pinned, as when the connection breaks.
+func (c *content) PutNamed(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
+	ref, err := c.Store.PutNamed(ctx, r, name)
+	if err == nil && c.putErr != nil {
+		return blob.Ref{}, c.putErr
 	}
-	return c.Store.Pin(ctx, cid)
+	return ref, err
 }
 
 func (c *content) Unpin(ctx context.Context, cid string) error {
@@ -52,6 +54,7 @@ type bench struct {
 	dir     string
 	content *content
 	now     time.Time
+	kept    string // content that a record names
 }
 
 func newBench(t *testing.T) *bench {
@@ -67,7 +70,7 @@ func (b *bench) restart() {
 	var err error
 	b.Store, err = upload.Open(upload.Settings{
 		Dir: b.dir, MaxBytes: 1000, Life: 30 * time.Minute, Now: func() time.Time { return b.now },
-		Log: slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler), Keeps: func(cid string) bool { return cid == b.kept },
 	}, b.content)
 	require.NoError(b.t, err)
 }
@@ -161,8 +164,6 @@ func TestFailuresLeaveNoPin(t *testing.T) {
 		{"a length that is larger than allowed", strings.NewReader("x"), service.Expect{Size: 1001}, nil, emr.CodeTooLarge},
 		{"another length than announced", strings.NewReader("abc"), service.Expect{Size: 4}, nil, emr.CodeInvalid},
 		{"another digest than announced", strings.NewReader("abc"), service.Expect{Size: 3, Digest: emr.Digest{1}}, nil, emr.CodeCorrupt},
-		{"a store that is down", strings.NewReader("abc"), service.Expect{Size: 3}, func(c *content) { c.SetDown(true) }, emr.CodeUnavailable},
-		{"a pin that fails", strings.NewReader("abc"), service.Expect{Size: 3}, func(c *content) { c.pinErr = blob.ErrUnavailable }, emr.CodeUnavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,6 +176,41 @@ func TestFailuresLeaveNoPin(t *testing.T) {
 			require.Zero(t, b.entries())
 		})
 	}
+}
+
+func TestAPinThatAnUploadLeftBehindIsFoundByItsName(t *testing.T) {
+	t.Parallel()
+	for _, crash := range []bool{true, false} {
+		b := newBench(t)
+		b.content.putErr = blob.ErrUnavailable
+		_, err := b.Create(t.Context(), owner, strings.NewReader("left behind"), service.Expect{Size: -1})
+		require.Equal(t, emr.CodeUnavailable, emr.CodeOf(err))
+		ref, err := b.content.Put(t.Context(), strings.NewReader("of somebody else"))
+		require.NoError(t, err)
+		require.Equal(t, 1, b.entries(), "the journal knows that something may be pinned")
+		if crash {
+			b.restart()
+		}
+		b.content.putErr = nil
+		b.content.SetDown(true)
+		b.sweep(false, nil)
+		require.Equal(t, 1, b.entries(), "nobody could be asked")
+		b.content.SetDown(false)
+		b.sweep(false, nil)
+		require.Zero(t, b.entries())
+		left, err := b.content.Pinned(t.Context(), cidOf(t, "left behind"))
+		require.NoError(t, err)
+		require.False(t, left)
+		require.True(t, b.pinned(api.Upload{CID: ref.CID}))
+	}
+}
+
+// cidOf is the id that a store in memory gives a content.
+func cidOf(t *testing.T, text string) string {
+	t.Helper()
+	ref, err := mem.New().Put(t.Context(), strings.NewReader(text))
+	require.NoError(t, err)
+	return ref.CID
 }
 
 type brokenReader struct{ err error }
@@ -197,12 +233,11 @@ func TestAPinThatCannotBeTakenBackIsTakenBackLater(t *testing.T) {
 
 func TestContentThatSomethingElseStandsOnStaysPinned(t *testing.T) {
 	t.Parallel()
-	t.Run("pinned before it was uploaded", func(t *testing.T) {
+	t.Run("a record names it", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		_, err := b.content.Put(t.Context(), strings.NewReader("a record's"))
-		require.NoError(t, err)
 		u := b.create("a record's")
+		b.kept = u.CID
 		require.NoError(t, b.Delete(t.Context(), owner, u.ID))
 		require.True(t, b.pinned(u))
 	})

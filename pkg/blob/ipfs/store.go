@@ -88,15 +88,33 @@ func (s *Store) Check(ctx context.Context) (string, error) {
 
 // Put implements [blob.Store]. A Put whose context ends after the last byte was sent still waits shortly for the daemon's
 // answer, and succeeds when that comes: otherwise nobody would know of the pin.
-func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, true) }
+func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, "") }
 
-// PutUnpinned is Put without the pin: for a caller that notes the id durably before it pins, so that a crash leaves no pin
-// that nobody knows of. Until it is pinned a garbage collection of the daemon may take the content away.
-func (s *Store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
-	return s.put(ctx, r, false)
+// PutNamed is Put with a name on the pin, by which Named finds it: a caller who notes the name durably before loses no pin
+// in a crash. A pin has one name: that of the last call with the same content.
+func (s *Store) PutNamed(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
+	return s.put(ctx, r, name)
 }
 
-func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error) {
+// Named lists the content ids that are pinned under exactly this name. Idempotent.
+func (s *Store) Named(ctx context.Context, name string) ([]string, error) {
+	var out struct {
+		Keys map[string]struct{ Name string }
+	}
+	request := s.api.Request("pin/ls").Option("type", "recursive").Option("name", name)
+	if err := s.ask(ctx, request, errSlow, &out); err != nil {
+		return nil, fmt.Errorf("look for pins by name: %w", err)
+	}
+	var ids []string
+	for id, pin := range out.Keys {
+		if pin.Name == name { // the daemon looks for parts of names
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (s *Store) put(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
 	if err := ctx.Err(); err != nil {
 		return blob.Ref{}, err
 	}
@@ -111,7 +129,7 @@ func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error
 		}
 		cancel()
 	})()
-	id, err := s.add(requestCtx, src, pin)
+	id, err := s.add(requestCtx, src, name)
 	src.stop()
 	if err != nil {
 		if readErr := src.failure(); readErr != nil {
@@ -122,14 +140,17 @@ func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error
 	return blob.Ref{CID: id, Size: src.size()}, nil
 }
 
-func (s *Store) add(ctx context.Context, src *source, pin bool) (string, error) {
+func (s *Store) add(ctx context.Context, src *source, name string) (string, error) {
 	body := files.NewMapDirectory(map[string]files.Node{"": files.NewReaderFile(src)})
-	resp, err := s.api.Request("add").
+	request := s.api.Request("add").
 		Option("cid-version", 1).Option("raw-leaves", true).Option("hash", "sha2-256").
 		Option("chunker", "size-262144").Option("trickle", false).Option("max-file-links", fileLinks).
-		Option("inline", false).Option("pin", pin).Option("progress", false).
-		Body(files.NewMultiFileReader(body, false, false)).
-		Send(ctx)
+		Option("inline", false).Option("pin", true).Option("progress", false).
+		Body(files.NewMultiFileReader(body, false, false))
+	if name != "" {
+		request.Option("pin-name", name)
+	}
+	resp, err := request.Send(ctx)
 	if err := failure(resp, err); err != nil {
 		return "", err
 	}

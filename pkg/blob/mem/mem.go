@@ -26,6 +26,7 @@ type Store struct {
 	mu      sync.Mutex
 	content map[string][]byte
 	pinned  map[string]bool
+	names   map[string]string
 	peers   []*Store
 	down    bool
 }
@@ -34,7 +35,7 @@ var _ blob.Store = (*Store)(nil)
 
 // New returns an empty store without peers.
 func New() *Store {
-	return &Store{content: make(map[string][]byte), pinned: make(map[string]bool)}
+	return &Store{content: make(map[string][]byte), pinned: make(map[string]bool), names: make(map[string]string)}
 }
 
 // Connect makes the stores peers of each other: each finds what another has.
@@ -76,14 +77,30 @@ func (s *Store) Pins() []string {
 }
 
 // Put implements [blob.Store].
-func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, true) }
+func (s *Store) Put(ctx context.Context, r io.Reader) (blob.Ref, error) { return s.put(ctx, r, "") }
 
-// PutUnpinned is Put without the pin: until it is pinned, [Store.Collect] takes the content away.
-func (s *Store) PutUnpinned(ctx context.Context, r io.Reader) (blob.Ref, error) {
-	return s.put(ctx, r, false)
+// PutNamed is Put with a name on the pin, by which [Store.Named] finds it.
+func (s *Store) PutNamed(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
+	return s.put(ctx, r, name)
 }
 
-func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error) {
+// Named lists the content ids that are pinned under a name.
+func (s *Store) Named(ctx context.Context, name string) ([]string, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id, n := range s.names {
+		if n == name && s.pinned[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (s *Store) put(ctx context.Context, r io.Reader, name string) (blob.Ref, error) {
 	if err := s.ready(ctx); err != nil {
 		return blob.Ref{}, err
 	}
@@ -102,9 +119,8 @@ func (s *Store) put(ctx context.Context, r io.Reader, pin bool) (blob.Ref, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.content[id] = content.Bytes()
-	if pin {
-		s.pinned[id] = true
-	}
+	s.pinned[id] = true
+	s.names[id] = name
 	return blob.Ref{CID: id, Size: uint64(content.Len())}, nil //nolint:gosec // a length is not negative
 }
 
