@@ -20,6 +20,7 @@ type lookup struct {
 	stub   shim.ChaincodeStubInterface
 	caller *ledger.Caller
 	now    emr.Time
+	nanos  int32
 }
 
 // submission is a submitted transaction. It has no method that scans.
@@ -58,7 +59,7 @@ func newLookup(stub shim.ChaincodeStubInterface) (*lookup, error) {
 	if err != nil || at == nil {
 		return nil, fmt.Errorf("contract: transaction has no timestamp: %w", err)
 	}
-	return &lookup{stub: stub, caller: caller, now: emr.Time(at.GetSeconds())}, nil
+	return &lookup{stub: stub, caller: caller, now: emr.Time(at.GetSeconds()), nanos: at.GetNanos()}, nil
 }
 
 // callerOf reads the creator of the proposal. A creator that is absent, cannot be
@@ -93,6 +94,9 @@ func transientAction(stub shim.ChaincodeStubInterface) ([]byte, error) {
 
 // Now implements ledger.Lookup.
 func (l *lookup) Now() emr.Time { return l.now }
+
+// Nanos implements ledger.Lookup.
+func (l *lookup) Nanos() int32 { return l.nanos }
 
 // TxID implements ledger.Lookup.
 func (l *lookup) TxID() string { return l.stub.GetTxID() }

@@ -16,14 +16,14 @@ func audit(s State, entry emr.AuditEntry) error {
 	entry.V, entry.TxID, entry.At = emr.DocumentVersion, s.TxID(), s.Now()
 	// One transaction may write one entry for each of several records.
 	id := entry.TxID + string(entry.Record)
-	key := ledgerapi.Index(ledgerapi.TypeAuditByPatient, string(entry.Patient), entry.At, id)
+	key := ledgerapi.Index(ledgerapi.TypeAuditByPatient, string(entry.Patient), entry.At, s.Nanos(), id)
 	if err := put(s, key, entry); err != nil {
 		return err
 	}
 	if entry.Record == "" {
 		return nil
 	}
-	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByRecord, string(entry.Record), entry.At, entry.TxID), entry)
+	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByRecord, string(entry.Record), entry.At, s.Nanos(), entry.TxID), entry)
 }
 
 // auditEach writes the entry once for each record, or once without a record when there are none.

@@ -88,11 +88,11 @@ func putGrant(s State, grant *emr.Grant) error {
 	if err := put(s, ledgerapi.GrantKey(grant.ID), grant); err != nil {
 		return err
 	}
-	byPatient := ledgerapi.Index(ledgerapi.TypeGrantByPatient, string(grant.Terms.Patient), s.Now(), id)
+	byPatient := ledgerapi.Index(ledgerapi.TypeGrantByPatient, string(grant.Terms.Patient), s.Now(), s.Nanos(), id)
 	if err := putID(s, byPatient, id); err != nil {
 		return err
 	}
-	byClinician := ledgerapi.Index(ledgerapi.TypeGrantByClinician, string(grant.Terms.Grantee), s.Now(), id)
+	byClinician := ledgerapi.Index(ledgerapi.TypeGrantByClinician, string(grant.Terms.Grantee), s.Now(), s.Nanos(), id)
 	if err := putID(s, byClinician, id); err != nil {
 		return err
 	}

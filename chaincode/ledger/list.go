@@ -4,6 +4,8 @@
 package ledger
 
 import (
+	"math"
+
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -27,9 +29,9 @@ func SearchRecords(r Reader, q ledgerapi.SearchQuery) (*ledgerapi.RecordPage, er
 	}
 	search := byOwner(ledgerapi.TypeRecordByPatient, string(q.Patient), q.Limit, q.Bookmark)
 	if q.To != 0 {
-		// Keys descend in time: the first key that can match has the last second before To.
+		// Keys descend in time: the first key that can match has the last moment before To.
 		search.from = &ledgerapi.Key{
-			Type: search.prefix.Type, Attributes: []string{string(q.Patient), ledgerapi.Inverted(q.To - 1)},
+			Type: search.prefix.Type, Attributes: []string{string(q.Patient), ledgerapi.Inverted(q.To-1, math.MaxInt32)},
 		}
 	}
 	items, bookmark, err := page(r, search, func(e Entry) (*emr.Record, step, error) {

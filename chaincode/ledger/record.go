@@ -150,7 +150,7 @@ func (st *statement) putRecord(s State, record *emr.Record) error {
 	if err := put(s, ledgerapi.RecordKey(record.ID), record); err != nil {
 		return err
 	}
-	key := ledgerapi.Index(ledgerapi.TypeRecordByPatient, string(record.Patient), s.Now(), string(record.ID))
+	key := ledgerapi.Index(ledgerapi.TypeRecordByPatient, string(record.Patient), s.Now(), s.Nanos(), string(record.ID))
 	if err := putID(s, key, string(record.ID)); err != nil {
 		return err
 	}

@@ -91,11 +91,11 @@ func (st *statement) putRequest(s State, clinician *emr.Clinician, request *emr.
 	if err := put(s, ledgerapi.RequestKey(request.ID), request); err != nil {
 		return err
 	}
-	byPatient := ledgerapi.Index(ledgerapi.TypeRequestByPatient, string(request.Patient), s.Now(), id)
+	byPatient := ledgerapi.Index(ledgerapi.TypeRequestByPatient, string(request.Patient), s.Now(), s.Nanos(), id)
 	if err := putID(s, byPatient, id); err != nil {
 		return err
 	}
-	byClinician := ledgerapi.Index(ledgerapi.TypeRequestByClinician, string(request.By), s.Now(), id)
+	byClinician := ledgerapi.Index(ledgerapi.TypeRequestByClinician, string(request.By), s.Now(), s.Nanos(), id)
 	if err := putID(s, byClinician, id); err != nil {
 		return err
 	}

@@ -96,6 +96,6 @@ func publishScope(s State, patient *emr.Patient, scope *ledgerapi.NewScope) erro
 	if err != nil {
 		return err
 	}
-	key := ledgerapi.Index(ledgerapi.TypeScopeByPatient, string(patient.Handle), s.Now(), string(scope.ID))
+	key := ledgerapi.Index(ledgerapi.TypeScopeByPatient, string(patient.Handle), s.Now(), s.Nanos(), string(scope.ID))
 	return putID(s, key, string(scope.ID))
 }

@@ -23,8 +23,10 @@ type Caller struct {
 type Lookup interface {
 	// Get returns the value of a public key, or nil when there is none.
 	Get(key ledgerapi.Key) ([]byte, error)
-	// Now is the transaction's timestamp, the only clock there is.
+	// Now is the transaction's timestamp, the only clock there is, and Nanos its
+	// nanoseconds within the second, which order entries and decide nothing.
 	Now() emr.Time
+	Nanos() int32
 	// TxID, Channel and Contract name the transaction, its channel and this contract.
 	TxID() string
 	Channel() string

@@ -26,7 +26,7 @@ import (
 )
 
 // rawPortShift is where the chaincode servers of rawput listen, above the contract's.
-const rawPortShift = 70
+const rawPortShift = 55
 
 // raw is the least chaincode there can be, deployed on the running channel.
 type raw struct {
@@ -60,6 +60,8 @@ func deployRaw(ctx context.Context, net *testnet.Net) (*raw, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build rawput: %w\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	r := &raw{}
 	packages, ids := map[string]lifecycle.Package{}, map[string]string{}
 	for _, org := range t.Organisations {

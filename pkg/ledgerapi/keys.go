@@ -129,12 +129,18 @@ func DisclosureKey(id emr.DisclosureID) Key { return key(TypeDisclosure, string(
 func ActionKey(d emr.Digest) Key { return key(TypeAction, d.String()) }
 
 // Index makes a key of an index of type typ: owner, then newest first, then id.
-func Index(typ, owner string, at emr.Time, id string) Key {
-	return key(typ, owner, Inverted(at), id)
+// The nanoseconds within the second keep what happened in one second in its order.
+func Index(typ, owner string, at emr.Time, nanos int32, id string) Key {
+	return key(typ, owner, Inverted(at, nanos), id)
 }
 
-// Inverted writes a time so that later times sort first: 19 decimal digits of
-// the largest int64 less the seconds.
-func Inverted(at emr.Time) string { return fmt.Sprintf("%019d", int64(math.MaxInt64)-int64(at)) }
+// lastNano is the last nanosecond of a second.
+const lastNano = 999_999_999
+
+// Inverted writes a moment so that later ones sort first: 19 decimal digits of
+// the largest int64 less the seconds, and 9 of the last nanosecond less nanos.
+func Inverted(at emr.Time, nanos int32) string {
+	return fmt.Sprintf("%019d%09d", int64(math.MaxInt64)-int64(at), lastNano-min(max(nanos, 0), lastNano))
+}
 
 func key(typ string, attributes ...string) Key { return Key{Type: typ, Attributes: attributes} }

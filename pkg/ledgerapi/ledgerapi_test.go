@@ -58,8 +58,9 @@ func TestLaterTimesSortFirst(t *testing.T) {
 	t.Parallel()
 	times := []emr.Time{math.MaxInt64, 2_000_000_000, 1_999_999_999, 1, 0}
 	for i := 1; i < len(times); i++ {
-		require.Less(t, ledgerapi.Inverted(times[i-1]), ledgerapi.Inverted(times[i]))
-		require.Len(t, ledgerapi.Inverted(times[i]), 19)
+		require.Less(t, ledgerapi.Inverted(times[i-1], 0), ledgerapi.Inverted(times[i], 999_999_999))
+		require.Less(t, ledgerapi.Inverted(times[i], 7), ledgerapi.Inverted(times[i], 6))
+		require.Len(t, ledgerapi.Inverted(times[i], 1), 28)
 	}
 }
 

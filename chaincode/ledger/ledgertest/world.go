@@ -166,6 +166,10 @@ func (l *lookup) Get(key ledgerapi.Key) ([]byte, error) {
 // Now implements ledger.Lookup.
 func (l *lookup) Now() emr.Time { return l.facts.At }
 
+// Nanos implements ledger.Lookup. It counts the blocks, so that what happens in
+// one second of a test has an order.
+func (l *lookup) Nanos() int32 { return int32(l.world.height) } //nolint:gosec // tests make few blocks
+
 // TxID implements ledger.Lookup.
 func (l *lookup) TxID() string { return l.facts.TxID }
 
