@@ -33,8 +33,8 @@ const composeHeader = `# A consortium in containers, rendered from network/topol
 # Do not edit: a test renders it again and compares.
 #
 # Status: this file is checked against the Compose schema. It has not been run
-# where it was written, which has no container engine; the native network of
-# "emrysctl up" renders its configuration with the same code and is run by tests.
+# by a container engine where it was written, which has none. Its commands were
+# run as plain processes, in its order, in a network namespace with its names.
 #
 #     docker compose up --build --detach --wait-timeout 300
 #     docker compose run --rm admin invite --org HospA --role patient -o /emrys/patient.json
@@ -47,6 +47,9 @@ const composeHeader = `# A consortium in containers, rendered from network/topol
 # Everything lives in one volume, which suits one host. On several hosts give
 # each organisation its own, with orgs/ID of its own, the public "msp" folders
 # of the others, and channel/; names such as peer0.hospa must then resolve.
+#
+# A hospital's gateway shares the network namespace of its IPFS daemon, whose
+# RPC interface listens on loopback only.
 #
 # Gateways and certificate authorities are published on this host's loopback
 # address. Invitations name them gateway.ID and ca.ID: add those names to
@@ -75,7 +78,8 @@ type composeService struct {
 	WorkingDir  string                      `yaml:"working_dir,omitempty"`
 	Volumes     []string                    `yaml:"volumes,flow"`
 	Ports       []string                    `yaml:"ports,omitempty,flow"`
-	Networks    []string                    `yaml:"networks,flow"`
+	NetworkMode string                      `yaml:"network_mode,omitempty"`
+	Networks    map[string]composeAlias     `yaml:"networks,omitempty,flow"`
 	DependsOn   map[string]composeCondition `yaml:"depends_on,omitempty"`
 	Restart     string                      `yaml:"restart"`
 	SecurityOpt []string                    `yaml:"security_opt,flow"`
@@ -85,6 +89,11 @@ type composeService struct {
 type composeBuild struct {
 	Context    string `yaml:"context"`
 	Dockerfile string `yaml:"dockerfile"`
+}
+
+// composeAlias holds the names beside its own under which a service is found.
+type composeAlias struct {
+	Aliases []string `yaml:"aliases,omitempty,flow"`
 }
 
 type composeCondition struct {
@@ -182,7 +191,7 @@ func baseService(image, network string) composeService {
 		Image: image, User: composeUser, Restart: "unless-stopped",
 		Environment: []string{"EMRYS_HOME=" + composeHome},
 		Volumes:     []string{"state:" + composeHome},
-		Networks:    []string{network},
+		Networks:    map[string]composeAlias{network: {}},
 		SecurityOpt: []string{"no-new-privileges:true"},
 		CapDrop:     []string{"ALL"},
 	}
@@ -198,14 +207,29 @@ func (s Site) composeService(p Process, network string) composeService {
 	service.Environment = p.Env
 	service.DependsOn = map[string]composeCondition{after: {conditionDone}}
 	switch p.Kind {
-	case KindCA, KindGateway:
-		service.Ports = []string{fmt.Sprintf("127.0.0.1:%d:%d", p.Ports[0], p.Ports[0])}
+	case KindCA:
+		service.Ports = []string{published(p.Ports[0])}
+	case KindIPFS:
+		// The gateway lives in this network namespace: see loopback.
+		service.Networks = map[string]composeAlias{network: {Aliases: []string{GatewayName(p.Org)}}}
+		service.Ports = []string{published(p.Org.Gateway.Port)}
+	case KindGateway:
+		if p.Org.IPFS == nil {
+			service.Ports = []string{published(p.Ports[0])}
+			break
+		}
+		service.Networks = nil
+		service.NetworkMode = "service:" + IPFSName(p.Org)
+		service.DependsOn[IPFSName(p.Org)] = composeCondition{conditionStarted}
 	case KindChaincode:
 		service.Entrypoint, service.Environment = s.chaincodeEntrypoint(p)
-	case KindIPFS, KindOrderer, KindPeer:
+	case KindOrderer, KindPeer:
 	}
 	return service
 }
+
+// published makes a port of a container reachable on the host's loopback.
+func published(port int) string { return fmt.Sprintf("127.0.0.1:%d:%d", port, port) }
 
 // chaincodeEntrypoint reads the package id, which is known only when the
 // certificates are, from the file that the enrolment step leaves.

@@ -102,6 +102,23 @@ func TestComposeStepsWaitForEachOther(t *testing.T) {
 	done("gateway.hospc", "deploy")
 }
 
+func TestComposeHospitalGatewaysReachIPFSOnLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	project := loadCompose(t)
+	for _, org := range defaultTopology(t).Organisations[:3] {
+		gateway, ipfs := project.Services[render.GatewayName(org)], project.Services[render.IPFSName(org)]
+		require.Equal(t, "service:"+render.IPFSName(org), gateway.NetworkMode)
+		require.Empty(t, gateway.Ports, "ports belong to the namespace's owner")
+		require.Contains(t, ipfs.Networks["emrys"].Aliases, render.GatewayName(org))
+		require.Len(t, ipfs.Ports, 1)
+		require.EqualValues(t, org.Gateway.Port, ipfs.Ports[0].Target, "the RPC interface must not be published")
+	}
+	topo := defaultTopology(t)
+	files, err := render.Containers().KuboFiles(topo, topo.Organisations[0], kuboIdentities(), "token", nil)
+	require.NoError(t, err)
+	require.Contains(t, string(files[3].Data), `"API": "/ip4/127.0.0.1/tcp/7160"`)
+}
+
 func TestComposeChaincodeReadsItsPackageID(t *testing.T) {
 	t.Parallel()
 	service := loadCompose(t).Services["chaincode.hospa"]

@@ -96,7 +96,7 @@ func (s Site) kuboConfig(t *topology.Topology, org topology.Organisation, identi
 		"Addresses": object{
 			"Swarm":    []any{fmt.Sprintf("/ip4/%s/tcp/%d", s.Bind, org.IPFS.Swarm)},
 			"Announce": []any{s.SwarmAddress(org)}, "AppendAnnounce": []any{}, "NoAnnounce": []any{},
-			"API": fmt.Sprintf("/ip4/%s/tcp/%d", s.Bind, org.IPFS.API), "Gateway": []any{},
+			"API": fmt.Sprintf("/ip4/%s/tcp/%d", loopback, org.IPFS.API), "Gateway": []any{},
 		},
 		"API": object{
 			"HTTPHeaders": object{},

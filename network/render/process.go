@@ -4,7 +4,9 @@
 package render
 
 import (
+	"net"
 	"path"
+	"strconv"
 
 	"github.com/emrys-health/emrys/network/topology"
 )
@@ -87,7 +89,7 @@ func (s Site) caProcess(org topology.Organisation) Process {
 func (s Site) ipfsProcess(org topology.Organisation) Process {
 	dir := s.IPFSDir(org)
 	return Process{
-		Name: IPFSName(org), Kind: KindIPFS, Org: org, Dir: dir, Address: s.address(IPFSName(org), org.IPFS.API),
+		Name: IPFSName(org), Kind: KindIPFS, Org: org, Dir: dir, Address: net.JoinHostPort(loopback, strconv.Itoa(org.IPFS.API)),
 		Command: []string{s.program("ipfs"), "daemon", "--migrate=false"},
 		Env:     []string{"IPFS_PATH=" + dir, "LIBP2P_FORCE_PNET=1", "IPFS_TELEMETRY=off"},
 		Configs: []string{path.Join(dir, "config")},

@@ -28,7 +28,6 @@ type Site struct {
 
 // Native is a site on this machine: processes under home, on loopback.
 func Native(home, bin string) Site {
-	const loopback = "127.0.0.1"
 	return Site{
 		Home: home, Bin: bin, CCAAS: path.Join(bin, "ccaas"), Bind: loopback,
 		HostOf: func(string) string { return loopback },
@@ -105,9 +104,14 @@ func (s Site) GatewayURL(org topology.Organisation) string {
 	return "https://" + s.address(GatewayName(org), org.Gateway.Port)
 }
 
-// IPFSAPIURL is the root of a Kubo daemon's RPC interface.
+// loopback is where every Kubo daemon's RPC interface listens: it speaks plain
+// HTTP, and its secret must not cross a network. In containers the gateway
+// shares the daemon's network namespace.
+const loopback = "127.0.0.1"
+
+// IPFSAPIURL is the root of a Kubo daemon's RPC interface, as its gateway sees it.
 func (s Site) IPFSAPIURL(org topology.Organisation) string {
-	return "http://" + s.address(IPFSName(org), org.IPFS.API)
+	return "http://" + net.JoinHostPort(loopback, strconv.Itoa(org.IPFS.API))
 }
 
 // Operations returns the root of the operations service (health, metrics,
