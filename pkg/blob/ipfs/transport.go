@@ -144,19 +144,27 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read secret file: %w", err)
 	}
-	secret := bytes.TrimSpace(b)
+	if header, ok := authorization(bytes.TrimSpace(b)); ok && len(b) <= maxSecret {
+		return header, nil
+	}
+	return "", fmt.Errorf("secret file %s is not of the form bearer:TOKEN, basic:USER:PASSWORD or Bearer TOKEN", path)
+}
+
+// authorization makes the header's value of a secret in any of its notations.
+func authorization(secret []byte) (string, bool) {
+	if bytes.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "", false
+	}
 	kind, value, _ := bytes.Cut(secret, []byte{':'})
-	printable := len(b) <= maxSecret && !bytes.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' })
-	usable := printable && len(value) > 0
 	switch {
-	case printable && isHeader(secret):
-		return string(secret), nil
-	case usable && string(kind) == "bearer":
-		return "Bearer " + string(value), nil
-	case usable && string(kind) == "basic" && bytes.IndexByte(value, ':') > 0:
-		return "Basic " + base64.StdEncoding.EncodeToString(value), nil
+	case isHeader(secret):
+		return string(secret), true
+	case len(value) > 0 && string(kind) == "bearer":
+		return "Bearer " + string(value), true
+	case string(kind) == "basic" && bytes.IndexByte(value, ':') > 0:
+		return "Basic " + base64.StdEncoding.EncodeToString(value), true
 	default:
-		return "", fmt.Errorf("secret file %s is not of the form bearer:TOKEN, basic:USER:PASSWORD or Bearer TOKEN", path)
+		return "", false
 	}
 }
 
