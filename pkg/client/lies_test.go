@@ -6,6 +6,7 @@ package client_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"testing"
 	"time"
 
@@ -267,4 +268,29 @@ func TestAThresholdOfOneIsRefused(t *testing.T) {
 		require.Zero(t, s.Grants())
 		require.Equal(t, 1, s.Count("upload.create"), "the honest one before")
 	}
+}
+
+// What network.get says of keys is not even looked at.
+func TestKeysBesideAProofAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	lie := api.Network{
+		Channel: clienttest.Channel, Contract: clienttest.Contract, Organisation: "HospAMSP", Threshold: 2, Replicas: 2,
+		Organisations: []emr.Organisation{s.Org("HospAMSP").Entry, s.Org("HospBMSP").Entry},
+	}
+	lie.Organisations[1].Keys.Proxy = []byte("the gateway's own")
+	s.Intercept = func(operation string, w http.ResponseWriter, _ *http.Request) bool {
+		if operation != "network.get" {
+			return false
+		}
+		_ = json.NewEncoder(w).Encode(lie)
+		return true
+	}
+	n, err := s.patient.Network(t.Context())
+	require.NoError(t, err)
+	require.Len(t, n.Organisations, 4)
+	for _, o := range n.Organisations {
+		require.Equal(t, s.Org(o.ID).Entry, o)
+	}
+	require.NoError(t, s.grant(t))
 }
