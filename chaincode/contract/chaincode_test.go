@@ -162,6 +162,10 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.ListRequests, ledgerapi.PageQuery{Clinician: reader.ID}, &requests)
 	require.Equal(t, emr.RequestRefused, requests.Items[0].Status)
 	ask(ledgerapi.GetRequest, ledgerapi.RequestQuery{Request: request.Request}, &emr.Request{})
+	var asked ledgerapi.RequestView
+	ask(ledgerapi.GetRequestAction, ledgerapi.RequestQuery{Request: request.Request}, &asked)
+	require.Equal(t, reader.ID, asked.Request.By)
+	require.NotEmpty(t, asked.Signed.Signature)
 	var grants ledgerapi.GrantPage
 	ask(ledgerapi.ListGrants, ledgerapi.PageQuery{Patient: p.Handle}, &grants)
 	require.Equal(t, emr.GrantRevoked, grants.Items[0].Status)

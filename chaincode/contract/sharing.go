@@ -39,6 +39,11 @@ func (c *Contract) GetRequest(ctx *Context, q ledgerapi.RequestQuery) (*emr.Requ
 	return ask(ctx, ledgerapi.GetRequest, q, ledger.GetRequest)
 }
 
+// GetRequestAction is ledger.GetRequestAction.
+func (c *Contract) GetRequestAction(ctx *Context, q ledgerapi.RequestQuery) (*ledgerapi.RequestView, error) {
+	return ask(ctx, ledgerapi.GetRequestAction, q, ledger.GetRequestAction)
+}
+
 // ListGrants is ledger.ListGrants.
 func (c *Contract) ListGrants(ctx *Context, q ledgerapi.PageQuery) (*ledgerapi.GrantPage, error) {
 	return ask(ctx, ledgerapi.ListGrants, q, ledger.ListGrants)

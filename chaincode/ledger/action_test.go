@@ -148,6 +148,8 @@ func TestTwoCopiesOfAnActionCannotBothCommit(t *testing.T) {
 func TestOnlyAGatewayOfARegisteredOrganisationCarriesActions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
+	request := s.ask(s.record.Record)
+	s.Do(t, s.reader, ledgerapi.RequestAccess, request)
 	a := s.Orgs[ledgertest.HospitalA]
 	physician, _ := a.Issue(t, ledgertest.Wish{CN: "x", Role: "physician"})
 	outsider := ledgertest.NewOrg(t, "OutsiderMSP", emr.KindHospital, a.CA.Certificate.NotBefore, a.CA.Certificate.NotAfter)
@@ -175,6 +177,8 @@ func TestOnlyAGatewayOfARegisteredOrganisationCarriesActions(t *testing.T) {
 			_, err = ledger.GetManifest(view, ledgerapi.RecordQuery{Record: s.record.Record})
 			refuses(t, err, test.code, "")
 			_, err = ledger.CheckTicket(view, ledgerapi.CheckTicketQuery{})
+			refuses(t, err, test.code, "")
+			_, err = ledger.GetRequestAction(view, ledgerapi.RequestQuery{Request: request.Request})
 			refuses(t, err, test.code, "")
 		})
 	}

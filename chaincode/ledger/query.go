@@ -130,6 +130,23 @@ func GetRequest(r Reader, q ledgerapi.RequestQuery) (*emr.Request, error) {
 	return require(r, ledgerapi.RequestKey(q.Request), versionOfRequest)
 }
 
+// GetRequestAction returns a request with the action that its maker signed, which
+// is private. It is for gateways only.
+func GetRequestAction(r Reader, q ledgerapi.RequestQuery) (*ledgerapi.RequestView, error) {
+	if _, err := requireGateway(r); err != nil {
+		return nil, err
+	}
+	request, err := GetRequest(r, q)
+	if err != nil {
+		return nil, err
+	}
+	signed, _, err := privateAction(r, ledgerapi.NoteKey(request.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerapi.RequestView{Request: *request, Signed: *signed}, nil
+}
+
 // GetGrant returns a grant's public part.
 func GetGrant(r Reader, q ledgerapi.GrantQuery) (*emr.Grant, error) {
 	if err := emr.CheckID("grant", q.Grant); err != nil {

@@ -28,6 +28,7 @@ func queries(r ledger.Reader, id string, page ledgerapi.PageQuery) map[string]er
 		ledgerapi.GetRecord:         drop(ledger.GetRecord(r, ledgerapi.RecordQuery{Record: emr.RecordID(id)})),
 		ledgerapi.GetManifest:       drop(ledger.GetManifest(r, ledgerapi.RecordQuery{Record: emr.RecordID(id)})),
 		ledgerapi.GetRequest:        drop(ledger.GetRequest(r, ledgerapi.RequestQuery{Request: emr.RequestID(id)})),
+		ledgerapi.GetRequestAction:  drop(ledger.GetRequestAction(r, ledgerapi.RequestQuery{Request: emr.RequestID(id)})),
 		ledgerapi.GetGrant:          drop(ledger.GetGrant(r, ledgerapi.GrantQuery{Grant: emr.GrantID(id)})),
 		ledgerapi.GetDisclosure:     drop(ledger.GetDisclosure(r, ledgerapi.DisclosureQuery{Disclosure: emr.DisclosureID(id)})),
 		ledgerapi.GetAction:         drop(ledger.GetAction(r, ledgerapi.ActionQuery{})),
@@ -235,6 +236,9 @@ func TestAFailingStoreFailsTheQuery(t *testing.T) {
 		},
 		ledgerapi.GetManifest: func(r ledger.Reader) error {
 			return drop(ledger.GetManifest(r, ledgerapi.RecordQuery{Record: s.record.Record}))
+		},
+		ledgerapi.GetRequestAction: func(r ledger.Reader) error {
+			return drop(ledger.GetRequestAction(r, ledgerapi.RequestQuery{Request: request.Request}))
 		},
 		ledgerapi.SearchRecords: func(r ledger.Reader) error {
 			return drop(ledger.SearchRecords(r, ledgerapi.SearchQuery{Patient: s.patient.Handle}))

@@ -57,6 +57,7 @@ const (
 	ListRelationships = "ListRelationships" // PageQuery by patient -> RelationshipPage
 	ListRequests      = "ListRequests"      // PageQuery by patient or clinician -> RequestPage
 	GetRequest        = "GetRequest"        // RequestQuery -> emr.Request
+	GetRequestAction  = "GetRequestAction"  // RequestQuery -> RequestView; gateways only
 	ListGrants        = "ListGrants"        // PageQuery by patient or clinician -> GrantPage
 	GetGrant          = "GetGrant"          // GrantQuery -> emr.Grant
 	GetDisclosure     = "GetDisclosure"     // DisclosureQuery -> emr.Disclosure
@@ -81,8 +82,8 @@ func OrganisationTransactions() []string { return []string{RegisterOrganisation,
 func Queries() []string {
 	return []string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
-		ListRelationships, ListRequests, GetRequest, ListGrants, GetGrant, GetDisclosure, GetAction, CheckTicket,
-		AuditByPatient, AuditByRecord,
+		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
+		CheckTicket, AuditByPatient, AuditByRecord,
 	}
 }
 

@@ -246,6 +246,13 @@ type ManifestView struct {
 	Scope  emr.Scope        `json:"scope"`
 }
 
+// RequestView is a request with the RequestAccess action that its maker signed,
+// the note to the patient included.
+type RequestView struct {
+	Request emr.Request      `json:"request"`
+	Signed  emr.SignedAction `json:"signed"`
+}
+
 // CheckTicketQuery asks whether a ticket holds now for the signer of the action
 // (an OpenTicket action), and for what the calling gateway's organisation needs
 // to serve it.
