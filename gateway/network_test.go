@@ -323,6 +323,10 @@ func query(v *ledgertest.View, function string, text []byte) (any, error) {
 		return ask(v, text, ledger.ListRelationships)
 	case ledgerapi.ListRequests:
 		return ask(v, text, ledger.ListRequests)
+	case ledgerapi.GetRequest:
+		return ask(v, text, ledger.GetRequest)
+	case ledgerapi.GetRequestAction:
+		return ask(v, text, ledger.GetRequestAction)
 	case ledgerapi.ListGrants:
 		return ask(v, text, ledger.ListGrants)
 	case ledgerapi.GetGrant:

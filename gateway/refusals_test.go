@@ -234,6 +234,54 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+func TestARequestIsShownToItsPatientAndItsMakerOnly(t *testing.T) {
+	t.Parallel()
+	c := newCare(t)
+	c.put(t)
+	_, atOther := c.network.patient(t, ledgertest.HospitalA)
+	_, atColleague := c.doctor(t, ledgertest.HospitalB, emr.RolePhysician)
+	_, atAuditor := c.doctor(t, ledgertest.Regulator, emr.RoleAuditor)
+	unregistered, who := c.newPatient(t, ledgertest.HospitalA)
+	require.NotEmpty(t, unregistered.Handle)
+	var asked ledgerapi.DecisionReceipt
+	c.atReader.post("/v1/requests", c.sign(t, c.reader, ledgerapi.RequestAccess, ledgerapi.RequestAccessArgs{
+		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: c.manifest.Record, Purpose: emr.PurposeTreatment,
+		Note: "second opinion",
+	})).into(t, &asked)
+	absent := string(ledgertest.ID[emr.RequestID](emr.RequestPrefix))
+	for name, s := range map[string]*session{
+		"another patient": atOther, "a patient who is not on the ledger": c.login(t, who, ledgertest.HospitalA),
+		"the record's author": c.atAuthor, "a colleague of the maker": atColleague, "an auditor": atAuditor,
+	} {
+		t.Run(name, func(t *testing.T) {
+			hidden, missing := s.get("/v1/requests/"+asked.ID), s.get("/v1/requests/"+absent)
+			hidden.refused(t, emr.CodeNotFound)
+			require.NotContains(t, string(hidden.body), "opinion")
+			require.Equal(t, bytes.ReplaceAll(hidden.body, []byte(hidden.problem.RequestID), nil),
+				bytes.ReplaceAll(missing.body, []byte(missing.problem.RequestID), nil), "as an absent one")
+		})
+	}
+	for name, s := range map[string]*session{"the patient": c.atPatient, "the maker": c.atReader} {
+		t.Run(name, func(t *testing.T) {
+			s.get("/v1/requests/"+asked.ID).into(t, &ledgerapi.RequestView{})
+			s.get("/v1/requests/"+absent).refused(t, emr.CodeNotFound)
+			s.get("/v1/requests/req_1").refused(t, emr.CodeInvalid)
+			s.get("/v1/requests/"+string(c.manifest.Record)).refused(t, emr.CodeInvalid)
+		})
+	}
+	t.Run("without a token", func(t *testing.T) {
+		s := *c.atPatient
+		s.token = "made-up"
+		s.get("/v1/requests/"+asked.ID).refused(t, emr.CodeUnauthenticated)
+	})
+	t.Run("while the ledger is down", func(t *testing.T) {
+		ledger := c.gateways[ledgertest.HospitalA].ledger
+		ledger.fail(down)
+		defer ledger.fail(nil)
+		c.atPatient.get("/v1/requests/"+asked.ID).refused(t, emr.CodeUnavailable)
+	})
+}
+
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	c := newCare(t)

@@ -29,13 +29,21 @@ func TestARecordIsSharedAcrossHospitalsAndTakenBack(t *testing.T) {
 	require.Equal(t, c.manifest.Record, found.Items[0].ID)
 
 	var asked ledgerapi.DecisionReceipt
-	c.atReader.post("/v1/requests", c.sign(t, c.reader, ledgerapi.RequestAccess, ledgerapi.RequestAccessArgs{
+	signed := c.sign(t, c.reader, ledgerapi.RequestAccess, ledgerapi.RequestAccessArgs{
 		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: c.manifest.Record, Purpose: emr.PurposeTreatment,
-	})).into(t, &asked)
+		Note: "second opinion",
+	})
+	c.atReader.post("/v1/requests", signed).into(t, &asked)
 	require.Equal(t, emr.Ask, asked.Decision)
 	var requests ledgerapi.RequestPage
 	c.atPatient.get("/v1/requests?limit=10").into(t, &requests)
 	require.Len(t, requests.Items, 1)
+	for _, s := range []*session{c.atPatient, c.atReader} {
+		var view ledgerapi.RequestView
+		s.get("/v1/requests/"+asked.ID).into(t, &view)
+		require.Equal(t, requests.Items[0], view.Request)
+		require.Equal(t, signed.Digest(), view.Signed.Digest())
+	}
 
 	c.give(t)
 	var grants ledgerapi.GrantPage

@@ -119,6 +119,8 @@ func sharingOperations() []Operation {
 			Function: ledgerapi.RefuseAccess, Out: ledgerapi.Receipt{}, Summary: "Refuse a request"},
 		{Name: "request.list", Method: "GET", Path: "/v1/requests", Access: AccessPerson, Shape: ShapeJSON,
 			Query: pageQuery(), Out: ledgerapi.RequestPage{}, Summary: "Requests to the calling patient, or by the calling professional"},
+		{Name: "request.get", Method: "GET", Path: "/v1/requests/{request}", Access: AccessPerson, Shape: ShapeJSON,
+			Out: ledgerapi.RequestView{}, Summary: "A request as its maker signed it, for the patient and the maker"},
 		{Name: "grant.create", Method: "POST", Path: "/v1/grants", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.GrantAccess, Out: ledgerapi.Receipt{}, Summary: "Give access"},
 		{Name: "grant.revoke", Method: "POST", Path: "/v1/grants/revoke", Access: AccessPerson, Shape: ShapeAction,

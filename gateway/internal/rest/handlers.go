@@ -42,6 +42,7 @@ func (d *Door) handlers() map[string]handler {
 		"request.create":       d.relay,
 		"request.refuse":       d.relay,
 		"request.list":         paged(d.service.Requests),
+		"request.get":          d.getRequest,
 		"grant.create":         d.relay,
 		"grant.revoke":         d.revoke,
 		"grant.list":           paged(d.service.Grants),
@@ -158,6 +159,14 @@ func (d *Door) getRecord(c *call) (any, error) {
 		return nil, err
 	}
 	return d.service.Record(c.r.Context(), c.who, id)
+}
+
+func (d *Door) getRequest(c *call) (any, error) {
+	id, err := emr.ParseID[emr.RequestID]("request", c.r.PathValue("request"))
+	if err != nil {
+		return nil, err
+	}
+	return d.service.Request(c.r.Context(), c.who, id)
 }
 
 func recordID(c *call) (emr.RecordID, error) {

@@ -22,6 +22,40 @@ func (s *Service) Requests(ctx context.Context, who Principal, page Page) (ledge
 	return out, err
 }
 
+// errNoRequest is the one answer for absent and hidden requests.
+var errNoRequest = emr.E(emr.CodeNotFound, "no such request")
+
+// Request returns a request as its maker signed it, to its patient and its maker.
+// For everybody else it is absent.
+func (s *Service) Request(ctx context.Context, who Principal, id emr.RequestID) (ledgerapi.RequestView, error) {
+	var request emr.Request
+	query := ledgerapi.RequestQuery{Request: id}
+	err := s.ports.Ledger.Query(ctx, ledgerapi.GetRequest, query, &request)
+	if emr.CodeOf(err) == emr.CodeNotFound {
+		return ledgerapi.RequestView{}, errNoRequest
+	}
+	if err != nil {
+		return ledgerapi.RequestView{}, err
+	}
+	visible, err := s.maySeeRequest(ctx, who, &request)
+	if err != nil {
+		return ledgerapi.RequestView{}, err
+	}
+	if !visible {
+		return ledgerapi.RequestView{}, errNoRequest
+	}
+	var view ledgerapi.RequestView
+	err = s.ports.Ledger.Query(ctx, ledgerapi.GetRequestAction, query, &view)
+	return view, err
+}
+
+func (s *Service) maySeeRequest(ctx context.Context, who Principal, request *emr.Request) (bool, error) {
+	if who.IsPatient() {
+		return s.owns(ctx, who, request.Patient)
+	}
+	return who.Subject == string(request.By) && who.Org == request.Org, nil
+}
+
 // Grants lists grants of the calling patient, or to the calling professional.
 func (s *Service) Grants(ctx context.Context, who Principal, page Page) (ledgerapi.GrantPage, error) {
 	var out ledgerapi.GrantPage
