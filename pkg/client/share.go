@@ -135,7 +135,8 @@ type Given struct {
 // Grant gives access. On this device it makes the fragments of the scope's
 // re-encryption key to the grantee's reading key, and seals one to the proxy of
 // every organisation but the grantee's own. Before that it checks that the
-// grantee may read at all and that the records are the patient's own.
+// grantee may read at all, that the records are the patient's own, and that the
+// request is what the grantee signed.
 func (c *Client) Grant(ctx context.Context, g Giving) (*Given, error) {
 	if err := c.onlyPatient(); err != nil {
 		return nil, err
@@ -176,10 +177,11 @@ func (c *Client) fromRequest(ctx context.Context, g *Giving) error {
 	if g.Request == "" {
 		return nil
 	}
-	r, err := c.findRequest(ctx, g.Request)
+	asked, err := c.awaitRequest(ctx, g.Request)
 	if err != nil {
 		return err
 	}
+	r := &asked.Request
 	if r.Status != emr.RequestPending {
 		return emr.E(emr.CodeRule, "the request is "+string(r.Status)+" already")
 	}

@@ -204,6 +204,8 @@ func (w *World) answer(operation string, q *request) (any, error) {
 		return w.lookUp(q)
 	case "record.search":
 		return w.search(q)
+	case "request.get":
+		return w.request(q)
 	default:
 		return w.list(operation, q)
 	}
@@ -236,6 +238,21 @@ func (w *World) resolve(q *request) (any, error) {
 		return view, nil
 	}
 	return nil, emr.E(emr.CodeNotFound, "no such patient")
+}
+
+// request answers with a request as it was signed, to its patient and its maker.
+func (w *World) request(q *request) (any, error) {
+	id, actor := emr.RequestID(q.r.PathValue("request")), w.actorOf(q.who)
+	for _, r := range w.requests {
+		if r.ID == id && (string(r.Patient) == actor || string(r.By) == actor) {
+			view := &ledgerapi.RequestView{Request: r, Signed: w.asked[id]}
+			if w.OnRequest != nil {
+				w.OnRequest(view)
+			}
+			return view, nil
+		}
+	}
+	return nil, emr.E(emr.CodeNotFound, "no such request")
 }
 
 func (w *World) search(q *request) (any, error) {

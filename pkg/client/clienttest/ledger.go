@@ -274,6 +274,7 @@ func (w *World) requestAccess(q *request, receipt *ledgerapi.Receipt) (any, erro
 		made.Decision, made.Reason, made.Status = emr.Deny, emr.ReasonPurpose, emr.RequestClosed
 	}
 	w.requests = append(w.requests, made)
+	w.asked[made.ID] = q.signed
 	receipt.ID = string(args.Request)
 	w.note(q, receipt, emr.AuditEntry{
 		Kind: emr.AuditRequest, Patient: made.Patient, Record: made.Record, Purpose: made.Purpose, Decision: made.Decision,

@@ -53,6 +53,7 @@ type World struct {
 	records     map[emr.RecordID]*ledgerapi.ManifestView
 	order       []emr.RecordID
 	requests    []emr.Request
+	asked       map[emr.RequestID]emr.SignedAction
 	grants      []*emr.Grant
 	fragments   map[emr.GrantID][]emr.SealedFragment
 	disclosures map[emr.DisclosureID]*emr.Disclosure
@@ -73,6 +74,8 @@ type World struct {
 	// OnFragment may change a proxy's answer before the proxy signs its receipt, OnOpening the collected answers.
 	OnFragment func(*api.Fragment)
 	OnOpening  func(*api.Opening)
+	// OnRequest may change a request on its way to whoever asks for it.
+	OnRequest func(*ledgerapi.RequestView)
 	// OnContent may change the stored ciphertext as it is served, OnUpload the gateway's answer.
 	OnContent func([]byte) []byte
 	OnUpload  func(*api.Upload)
@@ -126,6 +129,7 @@ func New(tb testing.TB) *World {
 	w := &World{
 		tb:       tb,
 		patients: map[emr.PatientID]*ledgerapi.PatientView{}, clinicians: map[emr.ClinicianID]*emr.Clinician{},
+		asked:  map[emr.RequestID]emr.SignedAction{},
 		people: map[emr.Handle]emr.PatientID{}, records: map[emr.RecordID]*ledgerapi.ManifestView{},
 		fragments:   map[emr.GrantID][]emr.SealedFragment{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
