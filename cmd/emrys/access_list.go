@@ -105,7 +105,7 @@ func writeRequests(w io.Writer, found *accesses, patient bool) {
 	}
 	table(w, []string{"REQUEST", "RECORD", "BY", "ORGANISATION", "PURPOSE", "STATUS", "MADE"}, rows)
 	if pending != "" && patient {
-		fields(w, "Next", "emrys access grant "+pending+" --until 2h, or emrys access refuse "+pending)
+		fields(w, "Next", "emrys access show "+pending+", then access grant or access refuse")
 	}
 	more(w, found.RequestsCursor)
 }

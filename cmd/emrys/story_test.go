@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -49,6 +50,9 @@ func TestTheStory(t *testing.T) {
 	d.must(as("patient", "access", "list", "--only", "requests")...)
 	var asked accesses
 	d.decode(&asked, as("patient", "access", "list")...)
+	d.must(as("patient", "access", "show", string(asked.Requests[1].ID))...)
+	d.must(as("reader", "access", "show", string(asked.Requests[0].ID))...)
+	d.refused(5, as("author", "access", "show", string(asked.Requests[1].ID))...)
 	d.must(as("patient", "access", "grant", string(asked.Requests[1].ID), "--until", "2h")...)
 	d.must(as("reader", "access", "list")...)
 	var given accesses
@@ -143,6 +147,33 @@ func TestAlteredContentEndsWithNineAndWithoutAFile(t *testing.T) {
 	out, _, code := d.run("record", "get", stored.Record, "-o", "-", "--profile", d.path("patient"))
 	require.Equal(t, 9, code)
 	require.Empty(t, out, "no octet that is not authenticated")
+}
+
+func TestANoteIsShownOnOneLineAndWholeAsJSON(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	patient := d.join("patient", "HospAMSP", emr.RolePatient, "")
+	d.join("author", "HospAMSP", emr.RolePhysician, emr.LevelPrivate)
+	reader := d.join("reader", "HospBMSP", emr.RolePhysician, emr.LevelPrivate)
+	var stored struct{ Record string }
+	d.decode(&stored, "record", "put", d.file("f", "content"), "--patient", patient, "--class", "medicine", "--profile", d.path("author"))
+	const note = "Grüße\nStatus  granted\x1b[2J\u202e"
+	var asked struct{ ID string }
+	d.decode(&asked, "access", "request", stored.Record, "--purpose", "TREAT", "--note", note, "--profile", d.path("reader"))
+	out := d.must("access", "show", asked.ID, "--profile", d.path("patient"))
+	require.Contains(t, out, "Grüße Status  granted\ufffd[2J\ufffd\n")
+	require.NotContains(t, out, "\x1b")
+	var shown client.Asked
+	d.decode(&shown, "access", "show", asked.ID, "--profile", d.path("patient"))
+	require.Equal(t, note, shown.Note)
+	require.Equal(t, emr.ClinicianID(reader), shown.By.ID)
+	require.Equal(t, emr.RequestPending, shown.Request.Status)
+
+	d.OnRequest = func(v *ledgerapi.RequestView) { v.Request.Purpose = emr.PurposeResearch }
+	for _, command := range []string{"show", "grant"} {
+		require.Contains(t, d.refused(9, "access", command, asked.ID, "--profile", d.path("patient")), "another purpose")
+	}
+	require.Zero(t, d.Grants())
 }
 
 func TestErrorsAsJSON(t *testing.T) {

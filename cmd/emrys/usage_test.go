@@ -49,7 +49,7 @@ func TestUsageErrorsAreRefusedBeforeAnythingIsDone(t *testing.T) {
 		"access grant", "access grant req_1", "access grant --record rec_" + id, "access grant req_" + id + " --until never",
 		"access grant req_" + id + " --until 0s", "access grant req_" + id + " --until -1h", "access grant req_" + id + " --uses 101",
 		"access grant req_" + id + " --uses -1", "access grant req_" + id + " --to pat_" + id, "access grant req_" + id + " --record x",
-		"access grant req_" + id + " --purpose X", "access refuse gra_" + id, "access revoke req_" + id,
+		"access grant req_" + id + " --purpose X", "access refuse gra_" + id, "access show", "access show gra_" + id, "access revoke req_" + id,
 		"access list --only everything", "access list --cursor 3", "audit log --record x", "ticket open dis_" + id,
 		"ticket open x -o f", "version extra", "--nonsense", "nonsense", "record nonsense", "record",
 	} {
