@@ -147,8 +147,11 @@ func TestAGatewayWithoutAProverSaysSo(t *testing.T) {
 	node := n.gateways[ledgertest.HospitalB]
 	node.stop()
 	node.unproven = true
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", node.cfg.Listen)
+	// On a port of its own: the old one may be another connection's by now.
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	node.url = "https://" + listener.Addr().String()
+	node.cfg.Listen, node.cfg.PublicURL = listener.Addr().String(), node.url
 	n.run(t, node, listener)
 	_, s := n.patient(t, ledgertest.HospitalB)
 	s.prove(ledgerapi.GetOrganisations, `{}`).refused(t, emr.CodeUnsupported)
