@@ -7,15 +7,8 @@ package sharing
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
-	"io"
-	"log"
-	stdnet "net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,40 +47,7 @@ func (s *substitution) alter(r *http.Response) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(proof)
-	if err != nil {
-		return err
-	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	return nil
-}
-
-// impersonate moves an organisation's gateway to another port and stands in its
-// place, with its own TLS key: a gateway that changes what it hands on.
-func impersonate(t *testing.T, msp string, alter func(*http.Response) error) {
-	t.Helper()
-	org, found := net.Topology.Organisation(msp)
-	require.True(t, found)
-	stop(t, "gateway."+org.ID)
-	honest := moveGateway(t, net.Network.Site().GatewayConfig(org))
-	target, err := url.Parse("https://" + honest.listen)
-	require.NoError(t, err)
-	certificate, err := tls.LoadX509KeyPair(honest.cert, honest.key)
-	require.NoError(t, err)
-	proxy := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{certificate}}},
-		ModifyResponse: alter,
-		ErrorLog:       log.New(io.Discard, "", 0),
-	}
-	listener, err := tls.Listen("tcp", stdnet.JoinHostPort("127.0.0.1", strconv.Itoa(org.Gateway.Port)), &tls.Config{
-		Certificates: []tls.Certificate{certificate}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13,
-	})
-	require.NoError(t, err)
-	server := &http.Server{Handler: proxy, ErrorLog: log.New(io.Discard, "", 0)}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
+	return replaceBody(r, proof)
 }
 
 // quoted is a value as canonical JSON holds it.
