@@ -99,7 +99,21 @@ func (s *story) upload(ctx context.Context, c *cast) error {
 	return err
 }
 
+// pause is the breath between what one hospital commits and what people at
+// another look at: its peers follow within milliseconds.
+func (s *story) pause(ctx context.Context) error {
+	select {
+	case <-time.After(300 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (s *story) ask(ctx context.Context, c *cast) error {
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
 	out, err := s.as(ctx, c.reader, exitOK, "record", "search", "--patient", c.pseudonym, "--class", "medical-imaging")
 	if err != nil {
 		return err
@@ -118,6 +132,9 @@ func (s *story) ask(ctx context.Context, c *cast) error {
 }
 
 func (s *story) grantAccess(ctx context.Context, c *cast) error {
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
 	out, err := s.as(ctx, c.patient, exitOK, "access", "list")
 	if err != nil {
 		return err
@@ -208,6 +225,9 @@ func (s *story) expire(ctx context.Context, c *cast) error {
 }
 
 func (s *story) audit(ctx context.Context, c *cast) error {
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
 	out, err := s.as(ctx, c.patient, exitOK, "audit", "log")
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,7 +96,18 @@ func (w *ward) put(content io.Reader) *client.Stored {
 	w.t.Helper()
 	stored, err := w.author.PutRecord(w.t.Context(), content, client.Upload{Patient: w.pseudonym, Class: emr.ClassMedicalImaging, Size: -1})
 	require.NoError(w.t, err)
+	w.await(stored)
 	return stored
+}
+
+// await waits until the reader's hospital sees a record: its peers commit a
+// block in their own time, not in that of the author's.
+func (w *ward) await(stored *client.Stored) {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool {
+		page, err := w.reader.Search(w.t.Context(), api.Search{Patient: w.pseudonym, All: true, Limit: 100})
+		return err == nil && slices.ContainsFunc(page.Items, func(r emr.Record) bool { return r.ID == stored.Record })
+	}, 20*time.Second, 20*time.Millisecond)
 }
 
 // grant gives the reader the records for treatment.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/emrys-health/emrys/network/e2e/testnet"
@@ -79,7 +80,19 @@ func TestReadingsAreRefusedForTheirReasonAndTheRefusalsStand(t *testing.T) {
 	_, _, _, err = w.read(w.reader, covered.Record, grant)
 	requireRefused(t, err, emr.CodeRule, emr.ReasonRevoked)
 
-	trail, err := w.patient.Audit(t.Context(), client.Page{Limit: 100})
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // the patient's hospital commits in its own time
+		denials := w.denials(t)
+		for _, reason := range []emr.Reason{
+			emr.ReasonNoGrant, emr.ReasonNotCovered, emr.ReasonNotGrantee, emr.ReasonPurpose, emr.ReasonNotReader, emr.ReasonRevoked,
+		} {
+			assert.True(t, denials[reason], "%s stands in the trail", reason)
+		}
+	}, 20*time.Second, 100*time.Millisecond)
+}
+
+// denials returns the reasons of all denials in the patient's trail.
+func (w *ward) denials(t require.TestingT) map[emr.Reason]bool {
+	trail, err := w.patient.Audit(w.t.Context(), client.Page{Limit: 100})
 	require.NoError(t, err)
 	reasons := map[emr.Reason]bool{}
 	for _, entry := range trail.Items {
@@ -87,11 +100,7 @@ func TestReadingsAreRefusedForTheirReasonAndTheRefusalsStand(t *testing.T) {
 			reasons[entry.Reason] = true
 		}
 	}
-	for _, reason := range []emr.Reason{
-		emr.ReasonNoGrant, emr.ReasonNotCovered, emr.ReasonNotGrantee, emr.ReasonPurpose, emr.ReasonNotReader, emr.ReasonRevoked,
-	} {
-		require.True(t, reasons[reason], "%s stands in the trail", reason)
-	}
+	return reasons
 }
 
 func TestAGrantEndsWithItsTimeAndItsUses(t *testing.T) {

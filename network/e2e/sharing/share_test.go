@@ -106,6 +106,7 @@ func TestAVersionSupersedesTheOneBefore(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, second.Version)
+	w.await(second)
 	page, err := w.reader.Search(t.Context(), api.Search{Patient: w.pseudonym})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1, "a search shows the current version")
@@ -123,6 +124,7 @@ func TestSearchFindsByClassAndTimeAndLevel(t *testing.T) {
 		Patient: w.pseudonym, Class: emr.ClassLifelogSensor, Size: -1,
 	})
 	require.NoError(t, err)
+	w.await(lifelog)
 	byClass, err := w.reader.Search(t.Context(), api.Search{Patient: w.pseudonym, Class: emr.ClassLifelogSensor})
 	require.NoError(t, err)
 	require.Len(t, byClass.Items, 1)
