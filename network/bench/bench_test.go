@@ -11,6 +11,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,7 +147,7 @@ func sample(b *testing.B, s *setting, name, beside string, n int, action func(i 
 func record(b *testing.B, s *setting, name, beside string, took []time.Duration) {
 	b.Helper()
 	slices.Sort(took)
-	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))] }
+	at := func(q float64) time.Duration { return took[int(math.Ceil(q*float64(len(took)-1)))] }
 	s.results.add(line{
 		name: name, beside: beside, value: at(.5).Seconds(),
 		detail: fmt.Sprintf("p95 %s, n %d", at(.95).Round(100*time.Microsecond), len(took)),

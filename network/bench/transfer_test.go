@@ -32,7 +32,7 @@ func BenchmarkTransfer(b *testing.B) {
 			name   string
 			size   uint64
 			rounds int
-		}{{"1 MB", 1_000_000, 10}, {"100 MB", 100_000_000, 5}, {"1 GiB", 1 << 30, 2}} {
+		}{{"1 MB", 1_000_000, 10}, {"100 MB", 100_000_000, 5}, {"1 GiB", 1 << 30, 3}} {
 			s.transfer(b, c.name, c.size, c.rounds)
 		}
 	}
