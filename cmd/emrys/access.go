@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -28,16 +29,13 @@ func (a *app) refuseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			receipt, err := c.RefuseAccess(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return a.receipt(receipt, "Refused", "")
+			return a.withClient(func(c *client.Client) error {
+				receipt, err := c.RefuseAccess(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return a.receipt(receipt, "Refused", "")
+			})
 		},
 	}
 }
@@ -54,16 +52,13 @@ the key. What was read stays read: the answer names who has.`,
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			answer, err := c.Revoke(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return a.result(answer, func(w io.Writer) { writeRevocation(w, answer) })
+			return a.withClient(func(c *client.Client) error {
+				answer, err := c.Revoke(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return a.result(answer, func(w io.Writer) { writeRevocation(w, answer) })
+			})
 		},
 	}
 }

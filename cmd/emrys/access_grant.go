@@ -39,16 +39,13 @@ record's level, past and future.`,
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			given, err := c.Grant(cmd.Context(), giving)
-			if err != nil {
-				return err
-			}
-			return a.result(given, func(w io.Writer) { writeGiven(w, given) })
+			return a.withClient(func(c *client.Client) error {
+				given, err := c.Grant(cmd.Context(), giving)
+				if err != nil {
+					return err
+				}
+				return a.result(given, func(w io.Writer) { writeGiven(w, given) })
+			})
 		},
 	}
 	c.Flags().StringArrayVar(&f.records, "record", nil, "a record to cover, rec_…; may be repeated")

@@ -39,17 +39,14 @@ func (a *app) accessListCommand() *cobra.Command {
 			if page.Cursor != "" && only == "" {
 				return emr.Invalid("cursor", "needs --only requests or --only grants")
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			found, err := listAccesses(cmd.Context(), c, only, page)
-			if err != nil {
-				return err
-			}
-			patient := c.Profile().IsPatient()
-			return a.result(found, func(w io.Writer) { writeAccesses(w, found, only, patient) })
+			return a.withClient(func(c *client.Client) error {
+				found, err := listAccesses(cmd.Context(), c, only, page)
+				if err != nil {
+					return err
+				}
+				patient := c.Profile().IsPatient()
+				return a.result(found, func(w io.Writer) { writeAccesses(w, found, only, patient) })
+			})
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "requests or grants")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -28,16 +29,13 @@ func (a *app) requestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			answer, err := c.RequestAccess(cmd.Context(), record, what, note)
-			if err != nil {
-				return err
-			}
-			return a.decided(record, what, answer)
+			return a.withClient(func(c *client.Client) error {
+				answer, err := c.RequestAccess(cmd.Context(), record, what, note)
+				if err != nil {
+					return err
+				}
+				return a.decided(record, what, answer)
+			})
 		},
 	}
 	c.Flags().StringVar(&purpose, "purpose", "", "what for: TREAT, HPAYMT, HOPERAT, HRESCH")

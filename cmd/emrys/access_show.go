@@ -26,17 +26,14 @@ verified that who is named has signed for the record, the purpose and the note.`
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			asked, err := c.Request(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			patient := c.Profile().IsPatient()
-			return a.result(asked, func(w io.Writer) { writeAsked(w, asked, patient) })
+			return a.withClient(func(c *client.Client) error {
+				asked, err := c.Request(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				patient := c.Profile().IsPatient()
+				return a.result(asked, func(w io.Writer) { writeAsked(w, asked, patient) })
+			})
 		},
 	}
 }

@@ -104,6 +104,16 @@ func (a *app) profileDir() (string, error) {
 	return filepath.Join(home, ".config", "emrys", "default"), nil
 }
 
+// withClient runs an action as the person of the profile.
+func (a *app) withClient(do func(c *client.Client) error) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(c)
+}
+
 // open opens the profile's client, asking for the passphrase when the keys are
 // sealed and a person is there to ask.
 func (a *app) open() (*client.Client, error) {

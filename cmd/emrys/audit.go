@@ -35,21 +35,19 @@ func (a *app) auditLogCommand() *cobra.Command {
 					return err
 				}
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			var found *ledgerapi.AuditPage
-			if id == "" {
-				found, err = c.Audit(cmd.Context(), page)
-			} else {
-				found, err = c.AuditOfRecord(cmd.Context(), id, page)
-			}
-			if err != nil {
-				return err
-			}
-			return a.result(found, func(w io.Writer) { writeAudit(w, found) })
+			return a.withClient(func(c *client.Client) error {
+				var found *ledgerapi.AuditPage
+				var err error
+				if id == "" {
+					found, err = c.Audit(cmd.Context(), page)
+				} else {
+					found, err = c.AuditOfRecord(cmd.Context(), id, page)
+				}
+				if err != nil {
+					return err
+				}
+				return a.result(found, func(w io.Writer) { writeAudit(w, found) })
+			})
 		},
 	}
 	c.Flags().StringVar(&record, "record", "", "only this record, rec_…")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -27,16 +28,13 @@ func (a *app) showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			r, err := c.Record(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return a.result(r, func(w io.Writer) { writeRecord(w, r) })
+			return a.withClient(func(c *client.Client) error {
+				r, err := c.Record(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return a.result(r, func(w io.Writer) { writeRecord(w, r) })
+			})
 		},
 	}
 }

@@ -29,16 +29,13 @@ func (a *app) proposeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			receipt, err := c.ProposeRelationship(cmd.Context(), id)
-			if err != nil {
-				return err
-			}
-			return a.receipt(receipt, "Proposed", "the patient answers: emrys relationship accept "+string(c.Profile().Org))
+			return a.withClient(func(c *client.Client) error {
+				receipt, err := c.ProposeRelationship(cmd.Context(), id)
+				if err != nil {
+					return err
+				}
+				return a.receipt(receipt, "Proposed", "the patient answers: emrys relationship accept "+string(c.Profile().Org))
+			})
 		},
 	}
 	c.Flags().StringVar(&patient, "patient", "", "the patient's pseudonym, pat_…")
@@ -52,16 +49,13 @@ func (a *app) relationshipsCommand() *cobra.Command {
 		Short: "List your treatment relationships",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			found, err := c.Relationships(cmd.Context(), page)
-			if err != nil {
-				return err
-			}
-			return a.result(found, func(w io.Writer) { writeRelationships(w, found) })
+			return a.withClient(func(c *client.Client) error {
+				found, err := c.Relationships(cmd.Context(), page)
+				if err != nil {
+					return err
+				}
+				return a.result(found, func(w io.Writer) { writeRelationships(w, found) })
+			})
 		},
 	}
 	pageFlags(c, &page)
@@ -98,20 +92,17 @@ func (a *app) answerCommand(verb string, accept bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			receipt, err := c.AnswerRelationship(cmd.Context(), hospital, accept)
-			if err != nil {
-				return err
-			}
-			done := "Accepted"
-			if !accept {
-				done = "Refused"
-			}
-			return a.receipt(receipt, done, "")
+			return a.withClient(func(c *client.Client) error {
+				receipt, err := c.AnswerRelationship(cmd.Context(), hospital, accept)
+				if err != nil {
+					return err
+				}
+				done := "Accepted"
+				if !accept {
+					done = "Refused"
+				}
+				return a.receipt(receipt, done, "")
+			})
 		},
 	}
 }

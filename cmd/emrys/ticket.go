@@ -6,6 +6,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/emrys-health/emrys/pkg/client"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -28,12 +29,9 @@ func (a *app) openTicketCommand() *cobra.Command {
 			if output == "" {
 				return emr.Invalid("output", "say where to write: -o FILE, or -o - for standard output")
 			}
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			return a.read(cmd.Context(), c, ticket, output)
+			return a.withClient(func(c *client.Client) error {
+				return a.read(cmd.Context(), c, ticket, output)
+			})
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "file to write, or - for standard output")
