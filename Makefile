@@ -71,9 +71,7 @@ e2e: daemons ## end-to-end tests on a real network of their own
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 10s)
-	@set -e; for p in $$(go list ./...); do \
-	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	    echo "fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$p; done; done
+	FUZZTIME=$(FUZZTIME) .tools/fuzz ./...
 
 .PHONY: test
 test: check race e2e ## everything that must be green
