@@ -122,7 +122,7 @@ func (a *app) read(ctx context.Context, c *client.Client, ticket emr.DisclosureI
 	done := reading{
 		Record: opened.Record.ID, Disclosure: opened.Disclosure.ID, Grant: opened.Disclosure.Grant,
 		Purpose: opened.Disclosure.Purpose, Author: opened.Author.ID, Hospital: opened.Record.Hospital,
-		ContentType: opened.Manifest.ContentType, PlainSize: opened.Manifest.PlainSize, Output: output,
+		ContentType: opened.Manifest.ContentType, PlainSize: opened.Size, Output: output,
 		Faults: append([]api.Fault{}, slices.Clone(opened.Faults)...),
 	}
 	if output == "-" {

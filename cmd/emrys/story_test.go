@@ -98,6 +98,31 @@ func TestATicketIsOpenedAgainAndNotByOthers(t *testing.T) {
 	require.Equal(t, "from standard input", out)
 }
 
+func TestAPaddedRecordIsRecognisedWhenItIsRead(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	patient := d.join("patient", "HospAMSP", emr.RolePatient, "")
+	d.join("author", "HospAMSP", emr.RolePhysician, emr.LevelPrivate)
+	put := []string{"record", "put", d.file("f", "content"), "--pad", "--patient", patient, "--class", "medicine", "--profile", d.path("author")}
+	require.Contains(t, d.must(put...), "7 B, padded to 16 B")
+	var stored struct {
+		Record    string
+		PlainSize uint64
+	}
+	d.decode(&stored, put...)
+	require.EqualValues(t, 16, stored.PlainSize)
+	var done reading
+	d.decode(&done, "record", "get", stored.Record, "-o", d.path("one"), "--profile", d.path("patient"))
+	require.EqualValues(t, 7, done.PlainSize)
+	got, err := os.ReadFile(d.path("one"))
+	require.NoError(t, err)
+	require.Equal(t, "content", string(got))
+
+	d.stdin = strings.NewReader("of unknown length")
+	put[2] = "-"
+	require.Contains(t, d.refused(2, put...), "length is known")
+}
+
 func TestALiarIsNamedOnStandardError(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

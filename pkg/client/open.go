@@ -26,8 +26,13 @@ type Opened struct {
 	// reports and those whose answers failed verification here (code corrupt).
 	Faults []api.Fault
 
+	// Size is the length of the content in bytes. That of a padded content is
+	// known, and set, when it has been streamed; it is 0 before.
+	Size uint64
+
 	client *Client
 	key    *seal.DataKey
+	layout seal.Layout
 }
 
 // OpenTicket presents a ticket to the proxies and opens what they answer. The
@@ -92,15 +97,19 @@ func (v *verifier) open(ticket emr.DisclosureID) (*Opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := v.dataKey(shareKey, preKey)
+	key, layout, err := v.dataKey(shareKey, preKey)
 	if err != nil {
 		return nil, err
 	}
 	view := &v.opening.Manifest
-	return &Opened{
+	o := &Opened{
 		Disclosure: v.opening.Disclosure, Record: view.Record, Manifest: v.manifest, Author: view.Author,
-		Faults: v.faults, client: v.client, key: key,
-	}, nil
+		Faults: v.faults, client: v.client, key: key, layout: layout,
+	}
+	if layout == seal.Plain {
+		o.Size = v.manifest.PlainSize
+	}
+	return o, nil
 }
 
 // corrupt is the error of an answer that contradicts itself or its proofs.
@@ -256,19 +265,21 @@ func (v *verifier) ownKeys() (shareKey, preKey []byte, err error) {
 	return shareKey, preKey, nil
 }
 
-// dataKey unwraps the data key and checks it against the author's commitment.
-func (v *verifier) dataKey(shareKey, preKey []byte) (*seal.DataKey, error) {
+// dataKey unwraps the data key and checks it against the author's commitment,
+// which also says how the content is laid out.
+func (v *verifier) dataKey(shareKey, preKey []byte) (*seal.DataKey, seal.Layout, error) {
 	raw, err := pre.UnwrapKey(v.context, shareKey, preKey, v.envelope.Wrapped)
 	if err != nil {
-		return nil, corrupt("the record's data key does not unwrap", err)
+		return nil, 0, corrupt("the record's data key does not unwrap", err)
 	}
 	defer clear(raw)
 	key, err := seal.ParseDataKey(raw)
 	if err != nil {
-		return nil, corrupt("the record's data key is not a key", err)
+		return nil, 0, corrupt("the record's data key is not a key", err)
 	}
-	if err := key.VerifyCommitment(v.manifest.FileID, v.manifest.KeyCommitment); err != nil {
-		return nil, corrupt("the data key is not the one that the author committed to", err)
+	layout, err := key.Layout(v.manifest.FileID, v.manifest.KeyCommitment)
+	if err != nil {
+		return nil, 0, corrupt("the data key is not the one that the author committed to", err)
 	}
-	return key, nil
+	return key, layout, nil
 }

@@ -5,8 +5,10 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +35,10 @@ type Upload struct {
 	// Previous is the version that this one replaces; empty for a first version.
 	Previous emr.RecordID
 	// Size is the length of the content in bytes, or -1 when it is not known.
-	Size     int64
+	Size int64
+	// Pad hides the exact length among others: the stored record is up to 12 %
+	// longer, less so the longer it is. Size must be known.
+	Pad      bool
 	Progress Progress
 }
 
@@ -85,6 +90,7 @@ type writing struct {
 	network  *api.Network
 	patient  *ledgerapi.PatientView
 	scope    emr.Scope
+	layout   seal.Layout
 	key      *seal.DataKey
 	manifest emr.Manifest
 }
@@ -95,6 +101,9 @@ func (c *Client) newWriting(ctx context.Context, u Upload) (*writing, error) {
 	}
 	if _, err := emr.ParseClass("class", string(u.Class)); err != nil {
 		return nil, err
+	}
+	if u.Pad && u.Size < 0 {
+		return nil, emr.Invalid("size", "must be known for a content that is to be padded")
 	}
 	n, err := c.Network(ctx)
 	if err != nil {
@@ -109,6 +118,9 @@ func (c *Client) newWriting(ctx context.Context, u Upload) (*writing, error) {
 		return nil, err
 	}
 	w := &writing{client: c, network: n, patient: patient, scope: scope}
+	if u.Pad {
+		w.layout = seal.Padded
+	}
 	w.manifest = emr.Manifest{
 		Patient: patient.Patient.Handle, Scope: scope.ID, Epoch: scope.Epoch, Class: u.Class, Level: u.Class.Level(),
 		Version: 1, ContentType: u.ContentType, SegmentSize: seal.SegmentSize, Threshold: n.Threshold,
@@ -167,7 +179,7 @@ func (w *writing) draw() error {
 	if w.key, err = seal.GenerateDataKey(rand.Reader); err != nil {
 		return err
 	}
-	w.manifest.KeyCommitment = w.key.Commitment(file)
+	w.manifest.KeyCommitment = w.key.Commitment(file, w.layout)
 	return nil
 }
 
@@ -175,13 +187,13 @@ func (w *writing) draw() error {
 // with what was sent.
 func (w *writing) upload(ctx context.Context, content io.Reader, u Upload) (*api.Upload, error) {
 	source := &meteredReader{source: content, size: u.Size, report: u.Progress}
-	sealing := seal.NewSealingReader(source, w.key, w.manifest.FileID)
-	digesting := seal.NewDigestReader(sealing)
-	ahead := newAheadReader(digesting)
+	digest := sha256.New()
+	sealing := seal.NewSealingReader(source, w.key, w.manifest.FileID, w.options(digest, u)...)
+	ahead := newAheadReader(sealing)
 	defer ahead.Close()
 	k := call{operation: "upload.create", body: ahead, length: -1}
 	if u.Size >= 0 {
-		size, err := seal.CipherSize(uint64(u.Size))
+		size, err := w.storedSize(uint64(u.Size))
 		if err != nil {
 			return nil, emr.Wrap(emr.CodeTooLarge, "the content is too large for one record", err)
 		}
@@ -191,13 +203,39 @@ func (w *writing) upload(ctx context.Context, content io.Reader, u Upload) (*api
 	if err := w.client.exchange(ctx, k, &stored); err != nil {
 		return nil, uploadError(ctx, source, err)
 	}
-	if !ahead.Finished() || stored.Digest != emr.Digest(digesting.Sum()) || stored.Size != digesting.Size() || stored.CID == "" {
+	if !ahead.Finished() || !w.sent(&stored, digest.Sum(nil), sealing.Size()) {
 		w.discard(ctx, stored.ID)
 		return nil, emr.E(emr.CodeCorrupt, "the gateway stored something else than was sent; nothing was registered")
 	}
 	w.manifest.CID, w.manifest.Digest = stored.CID, stored.Digest
 	w.manifest.PlainSize, w.manifest.CipherSize = sealing.Size(), stored.Size
 	return &stored, nil
+}
+
+func (w *writing) options(digest io.Writer, u Upload) []seal.WriteOption {
+	options := []seal.WriteOption{transferWorkers, seal.Tee{Writer: digest}}
+	if w.layout == seal.Padded {
+		options = append(options, seal.Pad(u.Size))
+	}
+	return options
+}
+
+// storedSize returns the length in bytes that a content has when it is stored.
+func (w *writing) storedSize(content uint64) (uint64, error) {
+	if w.layout == seal.Padded {
+		padded, err := seal.PaddedSize(content)
+		if err != nil {
+			return 0, err
+		}
+		content = padded
+	}
+	return seal.CipherSize(content)
+}
+
+// sent tells whether the gateway stored what was sealed.
+func (w *writing) sent(stored *api.Upload, digest []byte, plain uint64) bool {
+	size, err := seal.CipherSize(plain)
+	return err == nil && stored.Size == size && bytes.Equal(stored.Digest[:], digest) && stored.CID != ""
 }
 
 // uploadError tells a source that failed from a gateway that did. A missing

@@ -128,6 +128,44 @@ func TestContentOfEverySizeComesBackEqual(t *testing.T) {
 	}
 }
 
+func TestAPaddedRecordIsStoredLongerAndComesBackEqual(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for content, plain := range map[int]uint64{0: 8, 1000: 1024, 600_000: 606_208} {
+		content := random(t, content)
+		up := s.upload(int64(len(content)))
+		up.Pad = true
+		stored, err := s.author.PutRecord(t.Context(), bytes.NewReader(content), up)
+		require.NoError(t, err)
+		require.Equal(t, plain, stored.PlainSize)
+		given, err := s.patient.Grant(t.Context(), s.giving(stored.Record))
+		require.NoError(t, err)
+		s.CutContent, s.CutContentAfter = 1, 5 // the reader need not be told, not even after a break
+		got, opened, err := read(t, s.reader, s.ticket(t, stored.Record, given.Terms.Grant))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(content, got))
+		require.EqualValues(t, len(content), opened.Size)
+	}
+}
+
+func TestAContentOfUnknownOrWrongLengthCannotBePadded(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	up := s.upload(-1)
+	up.Pad = true
+	_, err := s.author.PutRecord(t.Context(), bytes.NewReader([]byte("content")), up)
+	requireCode(t, emr.CodeInvalid, err)
+	for _, size := range []int64{6, 8} {
+		up.Size = size
+		_, err = s.author.PutRecord(t.Context(), bytes.NewReader([]byte("content")), up)
+		requireCode(t, emr.CodeInvalid, err)
+	}
+	up.Size = 1 << 50
+	_, err = s.author.PutRecord(t.Context(), bytes.NewReader([]byte("content")), up)
+	requireCode(t, emr.CodeTooLarge, err)
+	require.Zero(t, s.Count("record.register"))
+}
+
 func TestContentOfUnknownLengthIsUploaded(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

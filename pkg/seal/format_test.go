@@ -89,7 +89,7 @@ func TestDerivedValuesArePinned(t *testing.T) {
 	}
 	key, err := seal.ParseDataKey(raw)
 	require.NoError(t, err)
-	kc := key.Commitment(id)
+	kc := key.Commitment(id, seal.Plain)
 	require.Equal(t, "d19fc1c2a194e5f56882d4ac1e9073424eee95a62df7e1dcd101be9e8cdc27f4", hex.EncodeToString(kc[:]))
 
 	// A stored payload of 13 bytes, sealed there.
@@ -100,19 +100,40 @@ func TestDerivedValuesArePinned(t *testing.T) {
 	require.Equal(t, "vital signs: ", string(plain))
 }
 
-func TestACommitmentFitsOneKeyAndOneFile(t *testing.T) {
+func TestACommitmentFitsOneKeyOneFileAndOneLayout(t *testing.T) { // C2
 	t.Parallel()
 	key, id := newKey(t), newFileID(t)
-	kc := key.Commitment(id)
-	require.NoError(t, key.VerifyCommitment(id, kc))
-	require.ErrorIs(t, newKey(t).VerifyCommitment(id, kc), seal.ErrCommitment)
-	require.ErrorIs(t, key.VerifyCommitment(newFileID(t), kc), seal.ErrCommitment)
-	for i := range kc {
-		bad := kc
-		bad[i] ^= 1
-		require.ErrorIs(t, key.VerifyCommitment(id, bad), seal.ErrCommitment)
+	require.NotEqual(t, key.Commitment(id, seal.Plain), key.Commitment(id, seal.Padded))
+	for _, layout := range []seal.Layout{seal.Plain, seal.Padded} {
+		kc := key.Commitment(id, layout)
+		got, err := key.Layout(id, kc)
+		require.NoError(t, err)
+		require.Equal(t, layout, got)
+		_, err = newKey(t).Layout(id, kc)
+		require.ErrorIs(t, err, seal.ErrCommitment)
+		_, err = key.Layout(newFileID(t), kc)
+		require.ErrorIs(t, err, seal.ErrCommitment)
+		for i := range kc {
+			bad := kc
+			bad[i] ^= 1
+			_, err = key.Layout(id, bad)
+			require.ErrorIs(t, err, seal.ErrCommitment)
+		}
 	}
-	require.ErrorIs(t, key.VerifyCommitment(id, [32]byte{}), seal.ErrCommitment)
+	_, err := key.Layout(id, [32]byte{})
+	require.ErrorIs(t, err, seal.ErrCommitment)
+}
+
+func TestALayoutThatDoesNotExistIsNoLayout(t *testing.T) {
+	t.Parallel()
+	key, id := newKey(t), newFileID(t)
+	const none = seal.Layout(2)
+	require.Equal(t, "plain padded Layout(2)", fmt.Sprint(seal.Plain, " ", seal.Padded, " ", none))
+	require.Zero(t, key.Commitment(id, none))
+	_, err := io.ReadAll(seal.NewReader(bytes.NewReader(nil), key, id, 0, none))
+	require.ErrorIs(t, err, seal.ErrCommitment)
+	_, err = seal.NewReaderAt(bytes.NewReader(nil), key, id, 0, none)
+	require.ErrorIs(t, err, seal.ErrCommitment)
 }
 
 func TestDataKeysAreParsedStrictly(t *testing.T) {

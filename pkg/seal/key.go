@@ -13,12 +13,7 @@ import (
 	"log/slog"
 )
 
-const (
-	labelPayload = "EMRYS-PRE-V1 payload"
-	labelCommit  = "EMRYS-PRE-V1 commit"
-
-	redactedKey = "seal.DataKey(redacted)"
-)
+const redactedKey = "seal.DataKey(redacted)"
 
 // DataKey is the secret key of one payload version. It is immutable and safe for concurrent use. It prints as a fixed
 // text, never as key bytes, and refuses to be encoded as JSON or text.
@@ -67,28 +62,33 @@ func (k *DataKey) Equal(other *DataKey) bool {
 	return other != nil && subtle.ConstantTimeCompare(k.key[:], other.key[:]) == 1
 }
 
-// Commitment returns the key commitment for a file id. It is public: it reveals nothing about the key, and no second key
-// with the same commitment can be found.
-func (k *DataKey) Commitment(fileID [FileIDSize]byte) [CommitmentSize]byte {
+// Commitment returns the key commitment for a file id and a layout (specification C2). It is public: it reveals nothing
+// about the key, and no second key or layout with the same commitment can be found. For a layout that does not exist it
+// is all zeros, which nothing accepts.
+func (k *DataKey) Commitment(fileID [FileIDSize]byte, layout Layout) [CommitmentSize]byte {
 	var kc [CommitmentSize]byte
+	_, label, err := layout.labels()
+	if err != nil {
+		return kc
+	}
 	// HKDF with these fixed lengths has no failing input: the error exists for short keys and overlong outputs.
-	if out, err := k.derive(fileID, labelCommit, CommitmentSize); err == nil {
+	if out, err := k.derive(fileID, label, CommitmentSize); err == nil {
 		copy(kc[:], out)
 	}
 	return kc
 }
 
-// VerifyCommitment reports [ErrCommitment] unless kc is the commitment of this key for the file id. The comparison takes
-// constant time. Concurrency: safe.
-func (k *DataKey) VerifyCommitment(fileID [FileIDSize]byte, kc [CommitmentSize]byte) error {
-	want, err := k.derive(fileID, labelCommit, CommitmentSize)
-	if err != nil {
-		return err
+// Layout tells which layout a payload has from its key commitment, and that this is the key which the commitment was made
+// from. It returns [ErrCommitment] when it is not. Both layouts are compared, in constant time. Whoever was given a data
+// key by somebody else must call this before reading. Concurrency: safe.
+func (k *DataKey) Layout(fileID [FileIDSize]byte, kc [CommitmentSize]byte) (Layout, error) {
+	plain, padded := k.Commitment(fileID, Plain), k.Commitment(fileID, Padded)
+	isPlain := subtle.ConstantTimeCompare(plain[:], kc[:])
+	isPadded := subtle.ConstantTimeCompare(padded[:], kc[:])
+	if isPlain|isPadded != 1 {
+		return Plain, ErrCommitment
 	}
-	if subtle.ConstantTimeCompare(want, kc[:]) != 1 {
-		return ErrCommitment
-	}
-	return nil
+	return Layout(subtle.ConstantTimeSelect(isPadded, int(Padded), int(Plain))), nil //nolint:gosec // 0 or 1
 }
 
 func (k *DataKey) derive(fileID [FileIDSize]byte, label string, size int) ([]byte, error) {

@@ -1,18 +1,20 @@
 // Copyright The Emrys Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package seal is the container of an encrypted record payload: a sequence of AES-256-GCM segments that can be written
-// and read as a stream in constant memory.
+// Package seal is the container of an encrypted record payload: a sequence of AES-256-GCM segments that can be written and
+// read as a stream in constant memory, read at any place, continued after an interruption, and padded so that its length
+// says little.
 //
 // # Format
 //
-// A payload version has a random 32-byte data key (DEK) and a random 32-byte file id. From them follow
+// docs/spec/container.md specifies it; the tests cite its sections (C1, C2, …). In short: a payload version has a random
+// 32-byte data key (DEK) and a random 32-byte file id. From them follow, for each [Layout] by labels of its own,
 //
 //	payload key    = HKDF-SHA-256(secret DEK, salt file id, info "EMRYS-PRE-V1 payload", 32 bytes)
 //	key commitment = HKDF-SHA-256(secret DEK, salt file id, info "EMRYS-PRE-V1 commit",  32 bytes)
 //
 // The plaintext is cut into segments of [SegmentPlainSize] bytes; only the last may be shorter, and only the one segment
-// of an empty file is empty. Segment i is stored as
+// of an empty plaintext is empty. Segment i is stored as
 //
 //	nonce (12 random bytes) || AES-256-GCM ciphertext || tag (16)
 //
@@ -28,7 +30,7 @@
 // A reader that is given the data key, the file id and the plaintext length detects every change: altered, reordered,
 // repeated, dropped or foreign segments, truncation and extension. No byte is released before its segment has been
 // authenticated. AES-GCM does not commit to its key; whoever may receive a data key from an untrusted party must call
-// [DataKey.VerifyCommitment] before reading. The length of the payload is visible.
+// [DataKey.Layout] before reading. The length of the payload is visible.
 //
 // Nonces come from the Go cryptographic module itself (cipher.NewGCMWithRandomNonce: NIST SP 800-38D section 8.2.2, RBG-based
 // construction), which bounds a payload to 2^32 segments, about one pebibyte.
@@ -69,6 +71,8 @@ var (
 	ErrCommitment = errors.New("data key does not match its commitment")
 	// ErrSize says that a length is impossible in this format or too large for one data key.
 	ErrSize = errors.New("impossible length")
-	// ErrClosed says that a Writer was used after Close.
-	ErrClosed = errors.New("writer is closed")
+	// ErrPadding says that the plaintext of a padded payload, though authentic, is not as it must be.
+	ErrPadding = errors.New("padding is malformed")
+	// ErrClosed says that a Writer or Reader was used after Close.
+	ErrClosed = errors.New("stream is closed")
 )

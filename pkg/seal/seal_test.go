@@ -195,27 +195,17 @@ func TestAHundredMegabytesStreamThrough(t *testing.T) {
 	t.Parallel()
 	const size = 100_000_000
 	key, id := newKey(t), newFileID(t)
-	plain := seal.NewDigestReader(io.LimitReader(&pattern{}, size))
-	stream := seal.NewDigestReader(seal.NewSealingReader(plain, key, id))
-	got := sha256.New()
-	n, err := io.Copy(got, seal.NewReader(stream, key, id, size))
-	require.NoError(t, err)
-	require.EqualValues(t, size, n)
-	require.Equal(t, plain.Sum(), [32]byte(got.Sum(nil)))
-	want, err := seal.CipherSize(size)
-	require.NoError(t, err)
-	require.Equal(t, want, stream.Size())
-}
-
-func TestDigestReaderHashesWhatPasses(t *testing.T) {
-	t.Parallel()
-	plain := content(100_000)
-	d := seal.NewDigestReader(iotest.OneByteReader(bytes.NewReader(plain)))
-	got, err := io.ReadAll(d)
-	require.NoError(t, err)
-	require.Equal(t, plain, got)
-	require.EqualValues(t, len(plain), d.Size())
-	require.Equal(t, sha256.Sum256(plain), d.Sum())
+	for _, workers := range []seal.Workers{1, 2} {
+		plain, stored, again, got := sha256.New(), sha256.New(), sha256.New(), sha256.New()
+		source := io.TeeReader(io.LimitReader(&pattern{}, size), plain)
+		stream := seal.NewSealingReader(source, key, id, workers, seal.Tee{Writer: stored})
+		n, err := io.Copy(got, seal.NewReader(stream, key, id, size, workers, seal.Tee{Writer: again}))
+		require.NoError(t, err)
+		require.EqualValues(t, size, n)
+		require.EqualValues(t, size, stream.Size())
+		require.Equal(t, plain.Sum(nil), got.Sum(nil))
+		require.Equal(t, stored.Sum(nil), again.Sum(nil))
+	}
 }
 
 func TestSegmentsCostNoAllocation(t *testing.T) {

@@ -17,61 +17,61 @@ const (
 	aadLength = finalAt + 1
 )
 
-// segmenter seals or opens the segments of one file in order. Its additional data is built once and then only renumbered,
-// so a segment costs no allocation. Not safe for concurrent use.
-type segmenter struct {
-	aead  cipher.AEAD
-	aad   [aadLength]byte
-	index uint64 // of the next segment
+// additional is the additional data of one segment (C3).
+type additional [aadLength]byte
+
+// box seals and opens the segments of one payload. It is safe for concurrent use: the cipher keeps no state between calls.
+type box struct {
+	aead cipher.AEAD
+	aad  additional // its number is filled in per segment
 }
 
-func (s *segmenter) init(key *DataKey, fileID [FileIDSize]byte) error {
-	payloadKey, err := key.derive(fileID, labelPayload, DataKeySize)
+func newBox(key *DataKey, fileID [FileIDSize]byte, layout Layout) (*box, error) {
+	label, _, err := layout.labels()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	payloadKey, err := key.derive(fileID, label, DataKeySize)
+	if err != nil {
+		return nil, err
 	}
 	block, err := aes.NewCipher(payloadKey)
 	clear(payloadKey)
 	if err != nil {
-		return fmt.Errorf("set up payload cipher: %w", err)
+		return nil, fmt.Errorf("set up payload cipher: %w", err)
 	}
-	if s.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
-		return fmt.Errorf("set up payload cipher: %w", err)
+	b := new(box)
+	if b.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return nil, fmt.Errorf("set up payload cipher: %w", err)
 	}
-	copy(s.aad[:], aadLabel)
-	copy(s.aad[len(aadLabel):], fileID[:])
-	return nil
+	copy(b.aad[:], aadLabel)
+	copy(b.aad[len(aadLabel):], fileID[:])
+	return b, nil
 }
 
-// next numbers the additional data for the next segment.
-func (s *segmenter) next(final bool) error {
-	if s.index >= MaxSegments {
-		return fmt.Errorf("%w: more than %d segments", ErrSize, uint64(MaxSegments))
-	}
-	binary.BigEndian.PutUint64(s.aad[indexAt:], s.index)
-	s.aad[finalAt] = 0
+// number fills in the additional data of a segment. The caller keeps aad, so that a segment costs no allocation.
+func (b *box) number(aad *additional, index uint64, final bool) {
+	*aad = b.aad
+	binary.BigEndian.PutUint64(aad[indexAt:], index)
 	if final {
-		s.aad[finalAt] = 1
+		aad[finalAt] = 1
 	}
-	s.index++
-	return nil
 }
 
-// seal writes the next segment into dst, whose capacity must be SegmentSize and which must not overlap plain.
-func (s *segmenter) seal(dst, plain []byte, final bool) ([]byte, error) {
-	if err := s.next(final); err != nil {
-		return nil, err
+// seal writes a segment into dst, whose capacity must be SegmentSize and which must not overlap plain.
+func (b *box) seal(dst, plain []byte, aad *additional, index uint64, final bool) ([]byte, error) {
+	if index >= MaxSegments {
+		return nil, fmt.Errorf("%w: more than %d segments", ErrSize, uint64(MaxSegments))
 	}
-	return s.aead.Seal(dst[:0], nil, plain, s.aad[:]), nil
+	b.number(aad, index, final)
+	return b.aead.Seal(dst[:0], nil, plain, aad[:]), nil
 }
 
-// open writes the plaintext of the next segment into dst. On failure dst holds no plaintext.
-func (s *segmenter) open(dst, segment []byte, final bool) ([]byte, error) {
-	index := s.index
-	if err := s.next(final); err != nil {
-		return nil, err
-	}
-	plain, err := s.aead.Open(dst[:0], nil, segment, s.aad[:])
+// open writes the plaintext of a segment into dst, which must have the capacity for it. When it fails, dst holds no
+// plaintext: AES-GCM clears it before it returns.
+func (b *box) open(dst, segment []byte, aad *additional, index uint64, final bool) ([]byte, error) {
+	b.number(aad, index, final)
+	plain, err := b.aead.Open(dst[:0], nil, segment, aad[:])
 	if err != nil {
 		return nil, fmt.Errorf("segment %d: %w", index, ErrAuthentication)
 	}

@@ -46,28 +46,7 @@ func segments(plain uint64) uint64 {
 	return n
 }
 
-// StoredRange returns which bytes of the stored payload hold length plaintext bytes from offset, of a payload of plain bytes:
-// whole segments, for [NewRangeReader]. The range is cut off at the end of the payload; an empty one needs no bytes.
-// It fails with [ErrSize] like [CipherSize].
-func StoredRange(plain, offset, length uint64) (storedOffset, storedLength uint64, err error) {
-	stored, err := CipherSize(plain)
-	if err != nil {
-		return 0, 0, err
-	}
-	first, count := rangeSegments(plain, offset, length)
-	if count == 0 {
-		return 0, 0, nil
-	}
-	storedOffset = first * SegmentSize
-	return storedOffset, min(count*SegmentSize, stored-storedOffset), nil
-}
-
-// rangeSegments returns the first segment of a range and the number of its segments, 0 for an empty range.
-func rangeSegments(plain, offset, length uint64) (first, count uint64) {
-	if offset >= plain || length == 0 {
-		return 0, 0
-	}
-	first = offset / SegmentPlainSize
-	last := (offset + min(length, plain-offset) - 1) / SegmentPlainSize
-	return first, last - first + 1
+// segmentSize returns the plaintext length of segment index of a payload of plain bytes.
+func segmentSize(plain, index uint64) int {
+	return int(min(plain-index*SegmentPlainSize, SegmentPlainSize)) //nolint:gosec // at most SegmentPlainSize
 }

@@ -4,16 +4,17 @@
 package seal
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 )
 
 // errEnd is the regular end of a source, told apart from an io.ErrUnexpectedEOF that the source itself reports (a broken
 // connection).
 var errEnd = errors.New("end of source")
+
+// errCount says that a source breaks the contract of its interface.
+var errCount = errors.New("source returned an impossible count")
 
 // maxEmptyReads bounds how often a source may return neither bytes nor an error.
 const maxEmptyReads = 100
@@ -24,7 +25,7 @@ func readFull(src io.Reader, p []byte) (int, error) {
 	for n < len(p) {
 		m, err := src.Read(p[n:])
 		if m < 0 || m > len(p)-n {
-			return n, errors.New("source returned an impossible count")
+			return n, errCount
 		}
 		n += m
 		switch {
@@ -72,37 +73,3 @@ func drain(dst io.Writer, chunk *[]byte, err *error, fill func()) (int64, error)
 		fill()
 	}
 }
-
-// DigestReader passes a stream through and computes its SHA-256 and length on the way: put it between a [SealingReader]
-// and an uploader, or between a download and a [Reader], to get the ciphertext digest for the ledger.
-// Not safe for concurrent use.
-type DigestReader struct {
-	src  io.Reader
-	hash hash.Hash
-	size uint64
-}
-
-// NewDigestReader returns a DigestReader over src.
-func NewDigestReader(src io.Reader) *DigestReader {
-	return &DigestReader{src: src, hash: sha256.New()}
-}
-
-// Read reads from the source.
-func (d *DigestReader) Read(p []byte) (int, error) {
-	n, err := d.src.Read(p)
-	if n > 0 {
-		_, _ = d.hash.Write(p[:n]) // hash.Hash never fails
-		d.size += uint64(n)
-	}
-	return n, err
-}
-
-// Sum returns the SHA-256 of everything read so far.
-func (d *DigestReader) Sum() [sha256.Size]byte {
-	var sum [sha256.Size]byte
-	d.hash.Sum(sum[:0])
-	return sum
-}
-
-// Size returns the number of bytes read so far.
-func (d *DigestReader) Size() uint64 { return d.size }
