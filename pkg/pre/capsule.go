@@ -19,11 +19,10 @@ const KeySize = 32
 // last is a Schnorr proof over the scope key and the record context, so a capsule copied from one record cannot be
 // registered under another. It holds no secret, is immutable and safe for concurrent use.
 type Capsule struct {
-	e, v point
-	s    scalar
+	parts capsuleParts
 }
 
-func (c *Capsule) valid() bool { return c != nil && c.e.p != nil && c.v.p != nil && c.s.n != nil }
+func (c *Capsule) valid() bool { return c != nil && c.parts.Valid() }
 
 // ParseCapsule decodes 98 bytes. It cannot check the proof, which needs the scope key and context: see Verify.
 func ParseCapsule(b []byte) (*Capsule, error) {
@@ -39,7 +38,8 @@ func parseCapsule(b []byte) (*Capsule, error) {
 		return nil, malformed("%d bytes", len(b))
 	}
 	r := reader{b: b}
-	c := &Capsule{e: r.point(), v: r.point(), s: r.scalar()}
+	c := &Capsule{}
+	c.parts.E, c.parts.V, c.parts.S = r.point(), r.point(), r.scalar()
 	return c, r.end()
 }
 
@@ -48,7 +48,12 @@ func (c *Capsule) Bytes() []byte {
 	if !c.valid() {
 		return nil
 	}
-	return bytes.Join([][]byte{c.e.bytes(), c.v.bytes(), c.s.bytes()}, nil)
+	return bytes.Join(c.fields(), nil)
+}
+
+// fields returns the encodings of E, V and s.
+func (c *Capsule) fields() [][]byte {
+	return [][]byte{c.parts.E.Bytes(), c.parts.V.Bytes(), c.parts.S.Bytes()}
 }
 
 // Verify checks that the capsule was made for scope key pk and record context ctx: s·G = V + h·E. Otherwise ErrProof.
@@ -57,23 +62,27 @@ func (c *Capsule) Verify(pk *PublicKey, ctx [HashSize]byte) error {
 	if !c.valid() || !pk.valid() {
 		return parameter("verify capsule: capsule and scope key are required")
 	}
-	h := c.challenge(pk, ctx)
-	if baseMul(c.s).Equal(add(c.v.p, mul(h, c.e.p))) != 1 {
-		return unproven("capsule is not of this scope key and record")
-	}
-	if add(c.e.p, c.v.p).IsInfinity() == 1 {
-		return unproven("capsule encapsulates no key")
+	if err := suite().CheckCapsule(c.parts, c.challenge(pk, ctx)); err != nil {
+		return unproven("capsule is not of this scope key and record: %v", err)
 	}
 	return nil
 }
 
 func (c *Capsule) challenge(pk *PublicKey, ctx [HashSize]byte) scalar {
-	return hashToScalar(labelCapsule, pk.pt.bytes(), ctx[:], c.e.bytes(), c.v.bytes())
+	return capsuleChallenge(pk, ctx)(c.parts.E, c.parts.V)
 }
 
-// key derives K_pre from the x coordinate both sides share.
+// capsuleChallenge binds a capsule's proof to scope key and record context.
+func capsuleChallenge(pk *PublicKey, ctx [HashSize]byte) func(e, v point) scalar {
+	return func(e, v point) scalar {
+		return hashToScalar(labelCapsule, pk.pt.Bytes(), ctx[:], e.Bytes(), v.Bytes())
+	}
+}
+
+// key derives K_pre from the x coordinate both sides share, and clears it.
 func (c *Capsule) key(z []byte, ctx [HashSize]byte) ([]byte, error) {
-	return deriveKey(z, nil, KeySize, labelPreKey, c.e.bytes(), c.v.bytes(), c.s.bytes(), ctx[:])
+	defer clear(z)
+	return deriveKey(z, nil, KeySize, labelPreKey, append(c.fields(), ctx[:])...)
 }
 
 // Encapsulate makes a capsule for scope key pk and record context ctx, and the 32-byte K_pre it carries. It needs nothing of
@@ -88,24 +97,16 @@ func Encapsulate(source io.Reader, pk *PublicKey, ctx [HashSize]byte) (*Capsule,
 	}
 	// Two capsules with one r and u would give both away through s, so both depend on the record too: a source that
 	// repeats itself, as after the restore of a snapshot, does no harm.
-	r := hashToScalar(labelCapsuleR, random.bytes(), pk.pt.bytes(), ctx[:])
-	u := hashToScalar(labelCapsuleU, random.bytes(), pk.pt.bytes(), ctx[:])
-	c := &Capsule{}
-	if c.e, err = newPoint(baseMul(r)); err != nil {
-		return nil, nil, err
-	}
-	if c.v, err = newPoint(baseMul(u)); err != nil {
-		return nil, nil, err
-	}
-	c.s = u.add(r.mul(c.challenge(pk, ctx)))
-	z, err := mul(r.add(u), pk.pt.p).BytesX()
-	if err != nil || c.s.isZero() { // probability 2^-255
-		return nil, nil, parameter("encapsulate: random source yields a zero key")
-	}
-	defer clear(z)
-	key, err := c.key(z, ctx)
+	r := hashToScalar(labelCapsuleR, random.Bytes(), pk.pt.Bytes(), ctx[:])
+	u := hashToScalar(labelCapsuleU, random.Bytes(), pk.pt.Bytes(), ctx[:])
+	parts, secret, err := suite().Encapsulate(pk.pt, r, u, capsuleChallenge(pk, ctx))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("encapsulate: %w", degenerate(err))
+	}
+	c := &Capsule{parts}
+	key, err := c.key(secret.X(), ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encapsulate: %w", err)
 	}
 	return c, key, nil
 }
@@ -118,15 +119,10 @@ func Decapsulate(owner ECDHer, c *Capsule, ctx [HashSize]byte) ([]byte, error) {
 	if err := c.Verify(owner.Public(), ctx); err != nil {
 		return nil, fmt.Errorf("decapsulate: %w", err)
 	}
-	sum, err := newPoint(add(c.e.p, c.v.p))
+	z, err := agree(owner, &PublicKey{suite().Sum(c.parts)})
 	if err != nil {
 		return nil, fmt.Errorf("decapsulate: %w", err)
 	}
-	z, err := agree(owner, &PublicKey{sum})
-	if err != nil {
-		return nil, fmt.Errorf("decapsulate: %w", err)
-	}
-	defer clear(z)
 	return c.key(z, ctx)
 }
 

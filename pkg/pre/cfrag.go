@@ -35,7 +35,7 @@ type CapsuleFragment struct {
 	h, z   scalar
 }
 
-func (f *CapsuleFragment) valid() bool { return f != nil && f.e1.p != nil }
+func (f *CapsuleFragment) valid() bool { return f != nil && f.e1.Valid() }
 
 // ParseCapsuleFragment decodes E1 33 ‖ V1 33 ‖ id 32 ‖ X_A 33 ‖ U1 33 ‖ h 32 ‖ z 32 ‖ signature 64 ‖ grant 32 ‖ gateway
 // id with a length byte.
@@ -60,7 +60,7 @@ func (f *CapsuleFragment) Bytes() []byte {
 		return nil
 	}
 	b := bytes.Join([][]byte{
-		f.e1.bytes(), f.v1.bytes(), f.id[:], f.xa.bytes(), f.u1.bytes(), f.h.bytes(), f.z.bytes(), f.sig[:], f.grant[:],
+		f.e1.Bytes(), f.v1.Bytes(), f.id[:], f.xa.Bytes(), f.u1.Bytes(), f.h.Bytes(), f.z.Bytes(), f.sig[:], f.grant[:],
 	}, nil)
 	return appendGateway(b, f.gateway)
 }
@@ -80,13 +80,8 @@ func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) 
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
 	f := &CapsuleFragment{fragmentBase: k.fragmentBase}
-	var err error
-	if f.e1, err = newPoint(mul(*k.rk, c.e.p)); err != nil {
-		return nil, fmt.Errorf("re-encrypt: %w", err)
-	}
-	if f.v1, err = newPoint(mul(*k.rk, c.v.p)); err != nil {
-		return nil, fmt.Errorf("re-encrypt: %w", err)
-	}
+	made := suite().Reencrypt(c.parts, *k.rk, k.u1)
+	f.e1, f.v1 = made.E1, made.V1
 	if err := f.prove(source, c, *k.rk, p); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
@@ -101,35 +96,22 @@ func (f *CapsuleFragment) prove(source io.Reader, c *Capsule, rk scalar, p Reenc
 	if err != nil {
 		return err
 	}
-	w := hashToScalar(labelProofNonce, rk.bytes(), random.bytes(), p.Context[:], p.Request[:], p.Reader.pt.bytes(),
-		p.Delegating.pt.bytes(), p.Signer.pt.bytes(), f.grant[:], f.id[:], gatewayHash(f.gateway), c.Bytes())
-	h, err := f.challenge(c, p, mul(w, c.e.p), mul(w, c.v.p), mul(w, generatorU().p))
-	if err != nil {
-		return err
-	}
-	f.h, f.z = h, w.add(h.mul(rk))
-	if f.z.isZero() { // would not parse; probability 2^-256
-		return parameter("random source yields a zero proof")
-	}
-	return nil
+	w := hashToScalar(labelProofNonce, rk.Bytes(), random.Bytes(), p.Context[:], p.Request[:], p.Reader.pt.Bytes(),
+		p.Delegating.pt.Bytes(), p.Signer.pt.Bytes(), f.grant[:], f.id[:], gatewayHash(f.gateway), c.Bytes())
+	f.h, f.z, err = suite().Prove(c.parts, rk, w, f.challenge(c, p))
+	return degenerate(err)
 }
 
 // challenge hashes the statement, everything it is bound to and the prover's first message.
-func (f *CapsuleFragment) challenge(c *Capsule, p ReencryptParams, e2, v2, u2 element) (scalar, error) {
-	var first [3]point
-	for i, el := range []element{e2, v2, u2} {
-		pt, err := newPoint(el)
-		if err != nil {
-			return scalar{}, err
-		}
-		first[i] = pt
+func (f *CapsuleFragment) challenge(c *Capsule, p ReencryptParams) func(firstMessage) scalar {
+	return func(first firstMessage) scalar {
+		return hashToScalar(labelReencryption,
+			p.Context[:], p.Request[:], gatewayHash(f.gateway), f.grant[:], f.id[:], f.xa.Bytes(),
+			p.Delegating.pt.Bytes(), p.Reader.pt.Bytes(), p.Signer.pt.Bytes(),
+			c.parts.E.Bytes(), c.parts.V.Bytes(), c.parts.S.Bytes(), suite().U.Bytes(),
+			f.e1.Bytes(), f.v1.Bytes(), f.u1.Bytes(),
+			first.E2.Bytes(), first.V2.Bytes(), first.U2.Bytes())
 	}
-	return hashToScalar(labelReencryption,
-		p.Context[:], p.Request[:], gatewayHash(f.gateway), f.grant[:], f.id[:], f.xa.bytes(),
-		p.Delegating.pt.bytes(), p.Reader.pt.bytes(), p.Signer.pt.bytes(),
-		c.e.bytes(), c.v.bytes(), c.s.bytes(), generatorU().bytes(),
-		f.e1.bytes(), f.v1.bytes(), f.u1.bytes(),
-		first[0].bytes(), first[1].bytes(), first[2].bytes()), nil
 }
 
 // Verify checks that p.Gateway made the fragment from this capsule for exactly this record, request, reader and grant, with
@@ -150,11 +132,12 @@ func (f *CapsuleFragment) verify(c *Capsule, p ReencryptParams) error {
 	if err := f.verifyNames(p.names(), p.Gateway, p.Grant); err != nil {
 		return err
 	}
-	// What the prover's first message must have been: z·B - h·B1 for each base B and its image B1.
-	commit := func(base, image point) element { return sub(mul(f.z, base.p), mul(f.h, image.p)) }
-	h, err := f.challenge(c, p, commit(c.e, f.e1), commit(c.v, f.v1), commit(generatorU(), f.u1))
-	if err != nil || !h.equal(f.h) {
+	first, ok := suite().FirstMessage(c.parts, f.image(), f.h, f.z)
+	if !ok || !f.challenge(c, p)(first).Equal(f.h) {
 		return unproven("re-encryption is not proven for this record and request")
 	}
 	return nil
 }
+
+// image is what the fragment says the key fragment makes of E, V and U.
+func (f *CapsuleFragment) image() image { return image{E1: f.e1, V1: f.v1, U1: f.u1} }

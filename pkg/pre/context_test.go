@@ -87,7 +87,7 @@ func TestIncompleteContextsHaveNoHash(t *testing.T) {
 		"text that is not UTF-8":     func(c *RecordContext) { c.Class = "\xff" },
 		"text that is too long":      func(c *RecordContext) { c.Level = strings.Repeat("x", maxText+1) },
 		"no scope key":               func(c *RecordContext) { c.ScopeKey = nil },
-		"scope key uncompressed":     func(c *RecordContext) { c.ScopeKey = scope.pt.p.Bytes() },
+		"scope key uncompressed":     func(c *RecordContext) { c.ScopeKey = scope.pt.Element.Bytes() },
 		"scope key off the curve":    func(c *RecordContext) { c.ScopeKey = make([]byte, 33) },
 		"no author key":              func(c *RecordContext) { c.AuthorKey = nil },
 		"author key too long":        func(c *RecordContext) { c.AuthorKey = make([]byte, maxBytes+1) },
@@ -110,7 +110,7 @@ func TestIncompleteContextsHaveNoHash(t *testing.T) {
 func TestTheContextEncodingIsPinned(t *testing.T) {
 	t.Parallel()
 	c := &RecordContext{
-		Channel: "c", Record: "r", Patient: "p", Scope: "s", Epoch: 1, ScopeKey: generatorU().bytes(), Author: "a",
+		Channel: "c", Record: "r", Patient: "p", Scope: "s", Epoch: 1, ScopeKey: suite().U.Bytes(), Author: "a",
 		AuthorKey: []byte{1}, FileID: make([]byte, 32), CID: "i", SegmentSize: 262144,
 		CipherDigest: make([]byte, 32), KeyCommitment: make([]byte, 32), Threshold: 2,
 	}

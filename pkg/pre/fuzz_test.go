@@ -5,6 +5,7 @@ package pre
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,15 +31,15 @@ func fuzzParser(f *testing.F, seed []byte, parse func(*testing.T, []byte) (func(
 }
 
 func FuzzParsePublicKey(f *testing.F) {
-	fuzzParser(f, generatorU().bytes(), func(_ *testing.T, b []byte) (func() []byte, error) {
+	fuzzParser(f, suite().U.Bytes(), func(_ *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParsePublicKey(b)
 		return func() []byte { return k.Bytes() }, err
 	})
 }
 
 func FuzzParsePrivateKey(f *testing.F) {
-	f.Add([]byte(orderBytes))
-	fuzzParser(f, []byte(orderMinus2Bytes), func(_ *testing.T, b []byte) (func() []byte, error) {
+	f.Add(elliptic.P256().Params().N.Bytes())
+	fuzzParser(f, bytes.Repeat([]byte{1}, ScalarSize), func(_ *testing.T, b []byte) (func() []byte, error) {
 		k, err := ParsePrivateKey(b)
 		return func() []byte { return k.InsecureBytes() }, err
 	})

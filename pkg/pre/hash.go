@@ -77,9 +77,13 @@ func hashToScalar(label string, parts ...[]byte) scalar {
 	}
 	var wide [wideSize]byte
 	expandXMD(wide[:], msg, Suite+"-P256-"+label)
-	x := reduceWide(&wide)
-	if x.isZero() { // probability 2^-256, and then still a fixed value
-		return scalarFromInt(1)
+	return nonZero(suite().Field().Reduce(&wide))
+}
+
+// nonZero replaces zero, which has probability 2^-256, by one.
+func nonZero(x scalar) scalar {
+	if x.IsZero() {
+		return suite().Field().Small(1)
 	}
 	return x
 }

@@ -4,7 +4,6 @@
 package pre
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -31,7 +30,7 @@ func keyID(encoding []byte) KeyID {
 // and refused everywhere.
 type PublicKey struct{ pt point }
 
-func (k *PublicKey) valid() bool { return k != nil && k.pt.p != nil }
+func (k *PublicKey) valid() bool { return k != nil && k.pt.Valid() }
 
 // ParsePublicKey decodes a key from its 33-byte compressed form (SEC 1, 2.3.4). Every other form is ErrMalformed.
 func ParsePublicKey(b []byte) (*PublicKey, error) {
@@ -81,12 +80,12 @@ func (k *PublicKey) Bytes() []byte {
 	if !k.valid() {
 		return nil
 	}
-	return bytes.Clone(k.pt.enc[:])
+	return k.pt.Bytes()
 }
 
 // Equal reports whether both are the same key.
 func (k *PublicKey) Equal(other *PublicKey) bool {
-	return k.valid() && other.valid() && k.pt.enc == other.pt.enc
+	return k.valid() && other.valid() && k.pt.Encoding() == other.pt.Encoding()
 }
 
 // ID returns the key's id; that of no key is zero.
@@ -94,7 +93,7 @@ func (k *PublicKey) ID() KeyID {
 	if !k.valid() {
 		return KeyID{}
 	}
-	return keyID(k.pt.enc[:])
+	return keyID(k.pt.Bytes())
 }
 
 // String returns the key's id.
@@ -110,7 +109,7 @@ func (k *PublicKey) ECDSA() (*ecdsa.PublicKey, error) {
 	if !k.valid() {
 		return nil, parameter("no public key")
 	}
-	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), k.pt.p.Bytes())
+	pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), k.pt.Element.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert public key: %w", err)
 	}
@@ -122,7 +121,7 @@ func (k *PublicKey) ECDH() (*ecdh.PublicKey, error) {
 	if !k.valid() {
 		return nil, parameter("no public key")
 	}
-	pub, err := ecdh.P256().NewPublicKey(k.pt.p.Bytes())
+	pub, err := ecdh.P256().NewPublicKey(k.pt.Element.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert public key: %w", err)
 	}
@@ -149,12 +148,9 @@ func (k *PrivateKey) valid() bool { return k != nil && k.pub.valid() }
 
 var _ ECDHer = (*PrivateKey)(nil)
 
-func newPrivateKey(d scalar) (*PrivateKey, error) {
-	pt, err := newPoint(baseMul(d))
-	if err != nil {
-		return nil, err
-	}
-	return &PrivateKey{d: hide(d), pub: &PublicKey{pt}}, nil
+// newPrivateKey makes a key of a scalar other than zero.
+func newPrivateKey(d scalar) *PrivateKey {
+	return &PrivateKey{d: hide(d), pub: &PublicKey{basePoint(d)}}
 }
 
 // GeneratePrivateKey draws a key. A nil source means crypto/rand, which is what all but tests want.
@@ -163,7 +159,7 @@ func GeneratePrivateKey(source io.Reader) (*PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("generate private key: %w", err)
 	}
-	return newPrivateKey(d)
+	return newPrivateKey(d), nil
 }
 
 // ParsePrivateKey decodes 32 big-endian bytes. Zero and values not below the group order are ErrMalformed.
@@ -172,7 +168,7 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse private key: %w", err)
 	}
-	return newPrivateKey(d)
+	return newPrivateKey(d), nil
 }
 
 // Public returns the public key, or nil if there is no key.
@@ -189,7 +185,7 @@ func (k *PrivateKey) InsecureBytes() []byte {
 	if !k.valid() {
 		return nil
 	}
-	return k.d.bytes()
+	return k.d.Bytes()
 }
 
 // ECDH implements ECDHer with crypto/ecdh.
@@ -197,7 +193,7 @@ func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {
 	if !k.valid() || !peer.valid() {
 		return nil, parameter("private key and peer key are required")
 	}
-	priv, err := ecdh.P256().NewPrivateKey(k.d.bytes())
+	priv, err := ecdh.P256().NewPrivateKey(k.d.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert private key: %w", err)
 	}
@@ -250,11 +246,11 @@ func deriveScope(label string, seed []byte, scopeID string, epoch uint32) (*Priv
 		return nil, fmt.Errorf("derive %s: %w", label, err)
 	}
 	defer clear(wide)
-	d := reduceWide((*[wideSize]byte)(wide))
-	if d.isZero() { // probability 2^-256; another epoch gives another key
+	d := suite().Field().Reduce((*[wideSize]byte)(wide))
+	if d.IsZero() { // probability 2^-256; another epoch gives another key
 		return nil, parameter("derive %s: seed, scope and epoch derive no key", label)
 	}
-	return newPrivateKey(d)
+	return newPrivateKey(d), nil
 }
 
 // deriveFromSeed derives size bytes from a root seed for one name and epoch.

@@ -31,8 +31,8 @@ func (n fragmentNames) validate() error {
 
 // digest is what the scope signer signs.
 func (f *fragmentBase) digest(n fragmentNames) [HashSize]byte {
-	return hash32(labelFragmentSign, f.id[:], f.u1.bytes(), f.xa.bytes(), n.delegating.pt.bytes(), n.reader.pt.bytes(),
-		n.signer.pt.bytes(), gatewayHash(f.gateway), f.grant[:])
+	return hash32(labelFragmentSign, f.id[:], f.u1.Bytes(), f.xa.Bytes(), n.delegating.pt.Bytes(), n.reader.pt.Bytes(),
+		n.signer.pt.Bytes(), gatewayHash(f.gateway), f.grant[:])
 }
 
 // verifyNames checks gateway, grant and signature.
@@ -59,7 +59,7 @@ func (f *fragmentBase) Grant() [HashSize]byte { return f.grant }
 // Commitment returns the hash of fragment id, U1, X_A, gateway and grant: what the patient's signed grant may list in public.
 // A capsule fragment has the commitment of the key fragment it was made with.
 func (f *fragmentBase) Commitment() [HashSize]byte {
-	return hash32(labelFragmentID, f.id[:], f.u1.bytes(), f.xa.bytes(), gatewayHash(f.gateway), f.grant[:])
+	return hash32(labelFragmentID, f.id[:], f.u1.Bytes(), f.xa.Bytes(), gatewayHash(f.gateway), f.grant[:])
 }
 
 // KeyFragment is one gateway's part of a re-encryption key. It is a secret of that gateway: seal it (SealKeyFragment) on its
@@ -94,7 +94,7 @@ func (k *KeyFragment) Bytes() []byte {
 		return nil
 	}
 	b := bytes.Join([][]byte{
-		k.id[:], k.rk.bytes(), k.xa.bytes(), k.u1.bytes(), k.grant[:], k.sig[:],
+		k.id[:], k.rk.Bytes(), k.xa.Bytes(), k.u1.Bytes(), k.grant[:], k.sig[:],
 	}, nil)
 	return appendGateway(b, k.gateway)
 }
@@ -107,7 +107,7 @@ func (k *KeyFragment) Verify(delegating, reader, signer *PublicKey, gateway stri
 	if err := names.validate(); !k.valid() || err != nil {
 		return parameter("verify key fragment: fragment and all keys are required")
 	}
-	if mul(*k.rk, generatorU().p).Equal(k.u1.p) != 1 {
+	if !suite().CheckKeyFragment(*k.rk, k.u1) {
 		return unproven("verify key fragment: commitment does not match")
 	}
 	if err := k.verifyNames(names, gateway, grant); err != nil {

@@ -74,8 +74,8 @@ func sortFragments(c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]*
 			refused = append(refused, asGatewayError(f.gateway, err))
 			continue
 		}
-		if run := runs[f.xa.enc]; !repeats(run, f) {
-			runs[f.xa.enc] = append(run, f)
+		if run := runs[f.xa.Encoding()]; !repeats(run, f) {
+			runs[f.xa.Encoding()] = append(run, f)
 		}
 	}
 	ordered := make([][]*CapsuleFragment, 0, len(runs))
@@ -86,7 +86,7 @@ func sortFragments(c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]*
 		if len(ordered[i]) != len(ordered[j]) {
 			return len(ordered[i]) > len(ordered[j])
 		}
-		return string(ordered[i][0].xa.enc[:]) < string(ordered[j][0].xa.enc[:])
+		return string(ordered[i][0].xa.Bytes()) < string(ordered[j][0].xa.Bytes())
 	})
 	if len(ordered) == 0 {
 		return nil, refused
@@ -117,36 +117,21 @@ func asGatewayError(gateway string, err error) *GatewayError {
 	return &GatewayError{gateway, err}
 }
 
-// combine interpolates E' = Σ λ_i·E1_i = f(0)·E and V' likewise. With d·f(0) = a it follows that d·(E'+V') = a·(E+V), whose x
-// coordinate is the one the author used. It also checks (s/d)·pk_A = V' + h·E', which fails if and only if the patient's
-// key fragments do not lie on one polynomial of this delegating key.
+// combine interpolates the fragments into d·f(0) = a times E and V, whose sum's x coordinate is the one the author used. That
+// fails if and only if the patient's key fragments do not lie on one polynomial of this delegating key.
 func combine(reader ECDHer, c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]byte, error) {
 	dh, err := agree(reader, &PublicKey{frags[0].xa})
 	if err != nil {
 		return nil, err
 	}
 	ex := exchange{xa: frags[0].xa, reader: p.Reader.pt, dh: dh}
-	xs := make([]scalar, len(frags))
+	xs, images := make([]scalar, len(frags)), make([]image, len(frags))
 	for i, f := range frags {
-		xs[i] = ex.coordinate(f.id)
+		xs[i], images[i] = ex.coordinate(f.id), f.image()
 	}
-	lambdas, ok := lagrangeAtZero(xs)
-	if !ok {
-		return nil, unproven("two key fragments are the same")
-	}
-	e, v := mul(lambdas[0], frags[0].e1.p), mul(lambdas[0], frags[0].v1.p)
-	for i, f := range frags[1:] {
-		e, v = add(e, mul(lambdas[i+1], f.e1.p)), add(v, mul(lambdas[i+1], f.v1.p))
-	}
-	d := ex.d()
-	h := c.challenge(p.Delegating, p.Context)
-	if mul(c.s.mul(d.inv()), p.Delegating.pt.p).Equal(add(v, mul(h, e))) != 1 {
-		return nil, unproven("the key fragments do not belong together or the threshold is too low")
-	}
-	z, err := mul(d, add(e, v)).BytesX()
+	secret, err := suite().Open(c.parts, p.Delegating.pt, c.challenge(p.Delegating, p.Context), ex.d(), xs, images)
 	if err != nil {
-		return nil, unproven("fragments combine to no key")
+		return nil, unproven("%v", err)
 	}
-	defer clear(z)
-	return c.key(z, p.Context)
+	return c.key(secret.X(), p.Context)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/pkg/pre/internal/algebra"
 )
 
 func TestALiarIsNamedAndDoesNotBlock(t *testing.T) {
@@ -87,8 +89,7 @@ func TestAPatientsInconsistentFragmentsAreNoticed(t *testing.T) {
 	rk, err := randomScalar(nil)
 	require.NoError(t, err)
 	k.rk = &rk
-	k.u1, err = newPoint(mul(rk, generatorU().p))
-	require.NoError(t, err)
+	k.u1 = algebra.PointOf(suite(), suite().Mul(rk, suite().U.Element))
 	digest := k.digest(w.params.names())
 	sig, err := SignP256(nil, w.signer.Signer(), digest[:])
 	require.NoError(t, err)
@@ -118,8 +119,8 @@ func TestARepeatingRandomSourceDoesNotGiveTheKeyFragmentAway(t *testing.T) {
 
 	// With one w in both proofs, z1 - z2 = (h1 - h2)·rk.
 	for _, pair := range [][2]*CapsuleFragment{{one, two}, {two, three}, {one, three}} {
-		guess := pair[0].z.sub(pair[1].z).mul(pair[0].h.sub(pair[1].h).inv())
-		require.False(t, guess.equal(*k.rk))
+		guess := pair[0].z.Sub(pair[1].z).Mul(pair[0].h.Sub(pair[1].h).Inv())
+		require.False(t, guess.Equal(*k.rk))
 	}
 }
 
@@ -130,8 +131,8 @@ func TestARepeatingRandomSourceDoesNotGiveCapsulesAway(t *testing.T) {
 	require.NoError(t, err)
 	two, key2, err := Encapsulate(bytes.NewReader(entropy), pk, [HashSize]byte{2})
 	require.NoError(t, err)
-	require.NotEqual(t, one.e.enc, two.e.enc)
-	require.NotEqual(t, one.v.enc, two.v.enc)
+	require.NotEqual(t, one.parts.E.Bytes(), two.parts.E.Bytes())
+	require.NotEqual(t, one.parts.V.Bytes(), two.parts.V.Bytes())
 	require.NotEqual(t, key1, key2)
 }
 

@@ -21,14 +21,10 @@ import (
 
 func TestConstantsAreWhatTheyClaim(t *testing.T) {
 	t.Parallel()
-	n := elliptic.P256().Params().N
-	require.Equal(t, n.Bytes(), []byte(orderBytes))
-	require.Equal(t, new(big.Int).Sub(n, big.NewInt(2)).Bytes(), []byte(orderMinus2Bytes))
-
 	require.GreaterOrEqual(t, len(uDomain), 16, "RFC 9380, 3.1")
 	u, err := group.P256.HashToElement([]byte(uMessage), []byte(uDomain)).MarshalBinaryCompress()
 	require.NoError(t, err)
-	require.Equal(t, u, generatorU().bytes(), "U is the hash to the curve it is said to be")
+	require.Equal(t, u, suite().U.Bytes(), "U is the hash to the curve it is said to be")
 }
 
 func TestExpandXMDAgreesWithAnotherImplementation(t *testing.T) {
@@ -52,31 +48,6 @@ func TestExpandXMDVectorOfRFC9380(t *testing.T) {
 	require.Equal(t, unhex(t, "d8ccab23b5985ccea865c6c97b6e5b8350e794e603b4b97902f53a8a0d605615"), got)
 }
 
-func TestScalarsFollowTheLawsOfTheField(t *testing.T) {
-	t.Parallel()
-	n := elliptic.P256().Params().N
-	big2 := func(s scalar) *big.Int { return new(big.Int).SetBytes(s.bytes()) }
-	enc := func(x *big.Int) []byte { return x.Mod(x, n).FillBytes(make([]byte, ScalarSize)) }
-	rapid.Check(t, func(t *rapid.T) {
-		draw := func(name string) scalar {
-			return reduceWide((*[wideSize]byte)(rapid.SliceOfN(rapid.Byte(), wideSize, wideSize).Draw(t, name)))
-		}
-		a, b := draw("a"), draw("b")
-		before := a.bytes()
-		require.Equal(t, enc(new(big.Int).Add(big2(a), big2(b))), a.add(b).bytes())
-		require.Equal(t, enc(new(big.Int).Sub(big2(a), big2(b))), a.sub(b).bytes())
-		require.Equal(t, enc(new(big.Int).Mul(big2(a), big2(b))), a.mul(b).bytes())
-		require.Equal(t, enc(new(big.Int).Mul(big2(a), big2(a))), a.mul(a).bytes())
-		if !a.isZero() {
-			require.True(t, a.mul(a.inv()).equal(scalarFromInt(1)))
-			parsed, err := parseScalar(a.bytes())
-			require.NoError(t, err)
-			require.True(t, parsed.equal(a))
-		}
-		require.Equal(t, before, a.bytes(), "operations do not change their operands")
-	})
-}
-
 func TestScalarsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	n := elliptic.P256().Params().N
@@ -97,7 +68,7 @@ func TestScalarsThatAreRefused(t *testing.T) {
 	}
 	last, err := ParsePrivateKey(new(big.Int).Sub(n, one).Bytes())
 	require.NoError(t, err)
-	g := newTestPoint(t, scalarFromInt(1))
+	g := basePoint(suite().Field().Small(1)).Bytes()
 	require.Equal(t, g[1:], last.Public().Bytes()[1:], "n-1 gives -G, whose x is that of G")
 	require.NotEqual(t, g[0], last.Public().Bytes()[0])
 }
@@ -110,7 +81,7 @@ func TestPointsThatAreRefused(t *testing.T) {
 	with := func(prefix byte, x []byte) []byte { return append([]byte{prefix}, x...) }
 	for name, b := range map[string][]byte{
 		"the identity in one byte": {0},
-		"uncompressed":             k.pt.p.Bytes(),
+		"uncompressed":             k.pt.Element.Bytes(),
 		"empty":                    nil,
 		"32 bytes":                 good[:32],
 		"34 bytes":                 append(bytes.Clone(good), 0),
@@ -128,32 +99,6 @@ func TestPointsThatAreRefused(t *testing.T) {
 		_, err := ParsePublicKey(b)
 		require.ErrorIs(t, err, ErrMalformed, name)
 	}
-	_, err := newPoint(sub(k.pt.p, k.pt.p))
-	require.ErrorIs(t, err, ErrMalformed, "the identity has no encoding")
-}
-
-func TestSharesOfOnePolynomialInterpolate(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		threshold := rapid.IntRange(1, 8).Draw(t, "threshold")
-		secret, err := randomScalar(nil)
-		require.NoError(t, err)
-		f, err := newPolynomial(nil, secret, threshold)
-		require.NoError(t, err)
-		at := rapid.SliceOfNDistinct(rapid.Uint8Range(1, 255), threshold, threshold, rapid.ID).Draw(t, "at")
-		shares := make([]Share, threshold)
-		for i, x := range at {
-			y := f.at(scalarFromInt(x))
-			shares[i] = Share{index: x, y: &y}
-		}
-		require.True(t, secret.equal(interpolate(shares, 0)))
-		if threshold > 1 {
-			require.False(t, secret.equal(interpolate(shares[1:], 0)), "one less gives another value")
-		}
-	})
-	one := scalarFromInt(1)
-	_, ok := lagrangeAtZero([]scalar{one, scalarFromInt(2), one})
-	require.False(t, ok, "equal coordinates are noticed")
 }
 
 func TestPartsOfAHashCannotShift(t *testing.T) {
@@ -161,8 +106,8 @@ func TestPartsOfAHashCannotShift(t *testing.T) {
 	require.NotEqual(t, hash32("a", []byte("bc"), []byte("d")), hash32("a", []byte("b"), []byte("cd")))
 	require.NotEqual(t, hash32("a", []byte("b")), hash32("ab"))
 	require.NotEqual(t, hash32("a"), hash32("a", nil))
-	require.False(t, hashToScalar("a", []byte("bc"), []byte("d")).equal(hashToScalar("a", []byte("b"), []byte("cd"))))
-	require.False(t, hashToScalar("a", []byte("b")).equal(hashToScalar("b", []byte("b"))), "the label separates")
+	require.False(t, hashToScalar("a", []byte("bc"), []byte("d")).Equal(hashToScalar("a", []byte("b"), []byte("cd"))))
+	require.False(t, hashToScalar("a", []byte("b")).Equal(hashToScalar("b", []byte("b"))), "the label separates")
 }
 
 func TestABadRandomSourceIsReportedNotUsed(t *testing.T) {
@@ -201,10 +146,3 @@ func TestABadRandomSourceIsReportedNotUsed(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-func newTestPoint(t *testing.T, k scalar) []byte {
-	t.Helper()
-	p, err := newPoint(baseMul(k))
-	require.NoError(t, err)
-	return p.bytes()
-}

@@ -7,6 +7,8 @@ import (
 	"crypto"
 	"fmt"
 	"io"
+
+	"github.com/emrys-health/emrys/pkg/pre/internal/algebra"
 )
 
 // MaxGateways is the largest number of gateways one set of fragments or shares can be made for.
@@ -90,7 +92,7 @@ func Rekey(source io.Reader, delegating *PrivateKey, signer crypto.Signer, p Rek
 // sharing is one run of Rekey: the ephemeral exchange with the reader and the polynomial.
 type sharing struct {
 	exchange exchange
-	f        polynomial
+	f        algebra.Polynomial
 }
 
 func newSharing(source io.Reader, delegating *PrivateKey, p RekeyParams) (*sharing, error) {
@@ -103,9 +105,9 @@ func newSharing(source io.Reader, delegating *PrivateKey, p RekeyParams) (*shari
 		return nil, err
 	}
 	ex := exchange{xa: ephemeral.pub.pt, reader: p.Reader.pt, dh: dh}
-	f, err := newPolynomial(source, delegating.d.mul(ex.d().inv()), p.Threshold)
+	f, err := suite().Rekey(randomOr(source), *delegating.d, ex.d(), p.Threshold)
 	if err != nil {
-		return nil, err
+		return nil, degenerate(err)
 	}
 	return &sharing{ex, f}, nil
 }
@@ -115,12 +117,11 @@ func (s *sharing) fragment(source io.Reader, gateway string, grant [HashSize]byt
 	if _, err := io.ReadFull(randomOr(source), k.id[:]); err != nil {
 		return nil, fmt.Errorf("read randomness: %w", err)
 	}
-	k.rk = hide(s.f.at(s.exchange.coordinate(k.id)))
-	u1, err := newPoint(mul(*k.rk, generatorU().p))
-	if err != nil { // f(x) = 0, probability 2^-256
-		return nil, parameter("random source yields a zero fragment")
+	rk, u1, err := suite().KeyFragment(s.f, s.exchange.coordinate(k.id))
+	if err != nil {
+		return nil, degenerate(err)
 	}
-	k.u1 = u1
+	k.rk, k.u1 = hide(rk), u1
 	return k, nil
 }
 
@@ -131,9 +132,9 @@ type exchange struct {
 }
 
 // d blinds the delegating key: f(0) = a/d.
-func (x exchange) d() scalar { return hashToScalar(labelSecret, x.xa.bytes(), x.reader.bytes(), x.dh) }
+func (x exchange) d() scalar { return hashToScalar(labelSecret, x.xa.Bytes(), x.reader.Bytes(), x.dh) }
 
 // coordinate is where the polynomial is evaluated for fragment id.
 func (x exchange) coordinate(id [HashSize]byte) scalar {
-	return hashToScalar(labelCoordinate, x.xa.bytes(), x.reader.bytes(), x.dh, id[:])
+	return hashToScalar(labelCoordinate, x.xa.Bytes(), x.reader.Bytes(), x.dh, id[:])
 }

@@ -8,6 +8,8 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"io"
+
+	"github.com/emrys-health/emrys/pkg/pre/internal/algebra"
 )
 
 // Recipient is a gateway that receives a share.
@@ -74,26 +76,26 @@ func SplitShares(
 	if err != nil {
 		return nil, nil, fmt.Errorf("split shares: %w", err)
 	}
-	f, err := newPolynomial(source, secret, threshold)
+	f, err := algebra.NewPolynomial(randomOr(source), secret, threshold)
 	if err != nil {
-		return nil, nil, fmt.Errorf("split shares: %w", err)
+		return nil, nil, fmt.Errorf("split shares: %w", degenerate(err))
 	}
 	set := &ShareSet{Threshold: threshold, Shares: make([]SealedShare, len(gateways))}
 	for i, g := range gateways {
 		index := uint8(i + 1) //nolint:gosec // at most MaxGateways
-		set.Shares[i], err = sealShare(source, ctx, g, index, f.at(scalarFromInt(index)))
+		set.Shares[i], err = sealShare(source, ctx, g, index, f.At(suite().Field().Small(index)))
 		if err != nil {
 			return nil, nil, fmt.Errorf("split shares: %w", err)
 		}
 	}
-	return secret.bytes(), set, nil
+	return secret.Bytes(), set, nil
 }
 
 func sealShare(source io.Reader, ctx [HashSize]byte, g Recipient, index uint8, y scalar) (SealedShare, error) {
-	if y.isZero() { // would not parse; probability 2^-256
+	if y.IsZero() { // would not parse; probability 2^-256
 		return SealedShare{}, parameter("random source yields a zero share")
 	}
-	opened := openedShare{y: y.bytes(), salt: make([]byte, saltSize)}
+	opened := openedShare{y: y.Bytes(), salt: make([]byte, saltSize)}
 	if _, err := io.ReadFull(randomOr(source), opened.salt); err != nil {
 		return SealedShare{}, fmt.Errorf("read randomness: %w", err)
 	}
@@ -209,17 +211,16 @@ func CombineShares(threshold int, shares []Share) ([]byte, error) {
 	if len(distinct) < threshold {
 		return nil, fmt.Errorf("combine shares: %d of %d: %w", len(distinct), threshold, ErrTooFewFragments)
 	}
-	secret := interpolate(distinct[:threshold], 0)
-	for _, s := range distinct[threshold:] {
-		if !interpolate(distinct[:threshold], s.index).equal(*s.y) {
-			return nil, fmt.Errorf("combine shares: the author's shares do not belong together: %w", ErrShare)
-		}
+	secret, err := algebra.Combine(threshold, distinct)
+	if err != nil {
+		return nil, fmt.Errorf("combine shares: %w: %w", err, ErrShare)
 	}
-	return secret.bytes(), nil
+	return secret.Bytes(), nil
 }
 
-func distinctShares(shares []Share) ([]Share, error) {
-	var out []Share
+// distinctShares returns one share for each coordinate.
+func distinctShares(shares []Share) ([]algebra.Share, error) {
+	var out []algebra.Share
 	seen := map[uint8]bool{}
 	for _, s := range shares {
 		if s.index == 0 || s.y == nil {
@@ -230,24 +231,10 @@ func distinctShares(shares []Share) ([]Share, error) {
 		}
 		if !seen[s.index] {
 			seen[s.index] = true
-			out = append(out, s)
+			out = append(out, algebra.Share{X: s.index, Y: *s.y})
 		}
 	}
 	return out, nil
-}
-
-// interpolate returns f(at) from distinct shares, by moving at to zero. The coordinates are public.
-func interpolate(shares []Share, at uint8) scalar {
-	xs := make([]scalar, len(shares))
-	for i, s := range shares {
-		xs[i] = scalarFromInt(s.index).sub(scalarFromInt(at))
-	}
-	lambdas, _ := lagrangeAtZero(xs) // indices are distinct
-	y := lambdas[0].mul(*shares[0].y)
-	for i := 1; i < len(shares); i++ {
-		y = y.add(lambdas[i].mul(*shares[i].y))
-	}
-	return y
 }
 
 // WrapKey encrypts a record's 32-byte data key under KEK = HKDF(salt ctx, K_share ‖ K_pre), with AES-256-GCM and a random

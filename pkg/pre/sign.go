@@ -35,7 +35,7 @@ func (s *signer) Sign(source io.Reader, digest []byte, opts crypto.SignerOpts) (
 	if !s.key.valid() {
 		return nil, parameter("no signing key")
 	}
-	priv, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), s.key.d.bytes())
+	priv, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), s.key.d.Bytes())
 	if err != nil {
 		return nil, fmt.Errorf("convert private key: %w", err)
 	}
