@@ -44,7 +44,15 @@ func ParsePublicKey(b []byte) (*PublicKey, error) {
 // PublicKeyOf converts a key of the standard library, *ecdsa.PublicKey or *ecdh.PublicKey, which must be on P-256
 // (ErrParameter).
 func PublicKeyOf(pub crypto.PublicKey) (*PublicKey, error) {
-	var uncompressed []byte
+	b, err := uncompressed(pub)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePublicKey(append([]byte{2 | b[2*ScalarSize]&1}, b[1:PointSize]...))
+}
+
+// uncompressed returns 4 ‖ x 32 ‖ y 32 of a key of the standard library, which checks that it is on the curve.
+func uncompressed(pub crypto.PublicKey) ([]byte, error) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
 		if k == nil || k.Curve != elliptic.P256() {
@@ -54,25 +62,15 @@ func PublicKeyOf(pub crypto.PublicKey) (*PublicKey, error) {
 		if err != nil {
 			return nil, parameter("signing key is not on P-256")
 		}
-		uncompressed = b
+		return b, nil
 	case *ecdh.PublicKey:
 		if k == nil || k.Curve() != ecdh.P256() {
 			return nil, parameter("agreement key is not on P-256")
 		}
-		uncompressed = k.Bytes()
+		return k.Bytes(), nil
 	default:
 		return nil, parameter("public key of type %T", pub)
 	}
-	return compress(uncompressed)
-}
-
-// compress turns an uncompressed point that the standard library has checked into a key.
-func compress(b []byte) (*PublicKey, error) {
-	if len(b) != 65 {
-		return nil, parameter("public key of %d bytes", len(b))
-	}
-	enc := append([]byte{2 | b[64]&1}, b[1:33]...)
-	return ParsePublicKey(enc)
 }
 
 // Bytes returns the 33-byte compressed form.
