@@ -28,6 +28,7 @@ func operations() map[string][]entry {
 	all := map[string][]entry{}
 	for _, group := range []map[string][]entry{
 		primitiveEntries(), keyEntries(), capsuleEntries(), fragmentEntries(), openingEntries(),
+		hybridEntries(), shareEntries(), envelopeEntries(), copyEntries(),
 	} {
 		for name, entries := range group {
 			all[name] = entries

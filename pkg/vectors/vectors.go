@@ -35,7 +35,7 @@ type Case struct {
 	Section   string   `json:"section"`           // of the specification, such as "P7.2" or "C6"
 	Operation string   `json:"operation"`         // README.md defines each
 	Inputs    Fields   `json:"inputs"`            //
-	Outputs   Fields   `json:"outputs,omitzero"` // what the operation must give
+	Outputs   Fields   `json:"outputs,omitzero"`  // what the operation must give
 	Failure   *Failure `json:"failure,omitempty"` // how it must refuse
 	// Working holds intermediate values of the specification's formulas, for whoever looks for a mistake. No test depends on
 	// them being known.

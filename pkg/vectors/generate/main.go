@@ -26,6 +26,10 @@ func subjects() map[string]func(*maker) {
 		"fragments":         fragments,
 		"capsule-fragments": capsuleFragments,
 		"opening":           opening,
+		"hybrid":            hybrid,
+		"shares":            shares,
+		"envelopes":         envelopes,
+		"copies":            copies,
 	}
 }
 

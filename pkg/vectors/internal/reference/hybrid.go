@@ -151,3 +151,12 @@ func KEK(ctx, kShare, kPre []byte) []byte { return KDF(Join(kShare, kPre), ctx, 
 func Wrap(ctx, kShare, kPre, dek, nonce []byte) []byte {
 	return GCM(KEK(ctx, kShare, kPre), nonce, Joined("wrapped key", ctx), dek)
 }
+
+// MLKEMSecret is ssPQ of pre.md P11.1.
+func MLKEMSecret(public, message []byte) []byte {
+	ss, _, err := mlkemtest.Encapsulate768(Must(mlkem.NewEncapsulationKey768(public[:1184])), message)
+	if err != nil {
+		panic(err)
+	}
+	return ss
+}
