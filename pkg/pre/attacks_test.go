@@ -29,9 +29,9 @@ func collude(t *testing.T, reader *PrivateKey, kfrags []*KeyFragment) scalar {
 	}
 	lambdas, err := algebra.LagrangeAtZero(xs)
 	require.NoError(t, err)
-	f0 := lambdas[0].Mul(*kfrags[0].rk)
+	f0 := lambdas[0].Mul(kfrags[0].rk)
 	for i := 1; i < len(kfrags); i++ {
-		f0 = f0.Add(lambdas[i].Mul(*kfrags[i].rk))
+		f0 = f0.Add(lambdas[i].Mul(kfrags[i].rk))
 	}
 	return f0.Mul(ex.d())
 }
@@ -98,7 +98,7 @@ func TestAttackC_NoParameterOfAKeyFragmentIsReadFromTheWire(t *testing.T) {
 	forged := *k
 	rk, err := randomScalar(nil)
 	require.NoError(t, err)
-	forged.rk = &rk
+	forged.rk = rk
 	injectedU := algebra.PointOf(suite(), suite().Mul(rk.Inv(), k.u1.Element))
 	chosen := scheme{Group: algebra.P256(), U: injectedU}
 	require.True(t, chosen.CheckKeyFragment(rk, k.u1), "with a chosen U the commitment would hold")

@@ -80,9 +80,9 @@ func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) 
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
 	f := &CapsuleFragment{fragmentBase: k.fragmentBase}
-	made := suite().Reencrypt(c.parts, *k.rk, k.u1)
+	made := suite().Reencrypt(c.parts, k.rk, k.u1)
 	f.e1, f.v1 = made.E1, made.V1
-	if err := f.prove(source, c, *k.rk, p); err != nil {
+	if err := f.prove(source, c, k.rk, p); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}
 	return f, nil
@@ -123,18 +123,18 @@ func (f *CapsuleFragment) Verify(c *Capsule, p ReencryptParams) error {
 		return parameter("verify capsule fragment: fragment, capsule and all keys are required")
 	}
 	if err := f.verify(c, p); err != nil {
-		return &GatewayError{f.gateway, fmt.Errorf("verify capsule fragment: %w", err)}
+		return &GatewayError{f.gateway, err}
 	}
 	return nil
 }
 
 func (f *CapsuleFragment) verify(c *Capsule, p ReencryptParams) error {
 	if err := f.verifyNames(p.names(), p.Gateway, p.Grant); err != nil {
-		return err
+		return fmt.Errorf("verify capsule fragment: %w", err)
 	}
 	first, ok := suite().FirstMessage(c.parts, f.image(), f.h, f.z)
 	if !ok || !f.challenge(c, p)(first).Equal(f.h) {
-		return unproven("re-encryption is not proven for this record and request")
+		return unproven("verify capsule fragment: re-encryption is not proven for this record and request")
 	}
 	return nil
 }

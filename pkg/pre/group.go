@@ -48,10 +48,6 @@ var suite = sync.OnceValue(func() scheme {
 	return scheme{Group: group, U: algebra.Must(algebra.ParsePoint(group, []byte(uBytes)))}
 })
 
-// hide returns a pointer to keep a long-lived secret behind. Package fmt follows one pointer when a verb does not fit, even
-// in unexported fields where it calls no Format method; it does not follow two.
-func hide(s scalar) *scalar { return &s }
-
 // parseScalar decodes 32 bytes, refusing zero and anything not below n: no scalar of the protocol may be either.
 func parseScalar(b []byte) (scalar, error) {
 	s, err := suite().Field().Parse(b)

@@ -87,7 +87,7 @@ type HybridPrivateKey struct {
 	pub *HybridPublicKey
 }
 
-// hybridSecret keeps the key behind two pointers, for the reason that hide gives.
+// hybridSecret keeps the key behind two pointers, since package fmt follows one where a verb does not fit, but not two.
 type hybridSecret struct{ hpke hpke.PrivateKey }
 
 // GenerateHybridKey draws a key. There is no random source to choose: the key schedule takes its own from crypto/rand.
@@ -145,20 +145,6 @@ func (k *HybridPrivateKey) InsecureBytes() ([]byte, error) {
 	}
 	return b, nil
 }
-
-// String returns a name that shows the public key's id and nothing of the secret.
-func (k *HybridPrivateKey) String() string {
-	if k == nil || k.pub == nil {
-		return "pre.HybridPrivateKey(nil)"
-	}
-	return "pre.HybridPrivateKey(" + k.pub.ID().String() + ")"
-}
-
-// GoString is String.
-func (k *HybridPrivateKey) GoString() string { return k.String() }
-
-// Format writes String for every verb, so that no verb prints the secret.
-func (k *HybridPrivateKey) Format(f fmt.State, _ rune) { redact(f, k.String()) }
 
 // SealTo encrypts plaintext to pk, bound to info, which must say what is sealed and for which purpose: opening under another
 // info fails. The result is KEM id 2 ‖ encapsulation 1153 ‖ nonce 12 ‖ ciphertext ‖ tag 16, SealOverhead longer than the

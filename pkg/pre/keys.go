@@ -138,7 +138,7 @@ type ECDHer interface {
 // PrivateKey is a non-zero P-256 scalar with its public key. It prints as the id of its public key only. It is immutable
 // and safe for concurrent use.
 type PrivateKey struct {
-	d   *scalar // see hide
+	d   scalar
 	pub *PublicKey
 }
 
@@ -148,7 +148,7 @@ var _ ECDHer = (*PrivateKey)(nil)
 
 // newPrivateKey makes a key of a scalar other than zero.
 func newPrivateKey(d scalar) *PrivateKey {
-	return &PrivateKey{d: hide(d), pub: &PublicKey{basePoint(d)}}
+	return &PrivateKey{d: d, pub: &PublicKey{basePoint(d)}}
 }
 
 // GeneratePrivateKey draws a key. A nil source means crypto/rand, which is what all but tests want.
@@ -205,22 +205,6 @@ func (k *PrivateKey) ECDH(peer *PublicKey) ([]byte, error) {
 	}
 	return x, nil
 }
-
-// String returns a name that shows the public key's id and nothing of the secret.
-func (k *PrivateKey) String() string {
-	if !k.valid() {
-		return "pre.PrivateKey(nil)"
-	}
-	return "pre.PrivateKey(" + k.pub.ID().String() + ")"
-}
-
-// GoString is String.
-func (k *PrivateKey) GoString() string { return k.String() }
-
-// Format writes String for every verb, so that no verb prints the secret.
-func (k *PrivateKey) Format(f fmt.State, _ rune) { redact(f, k.String()) }
-
-func redact(f fmt.State, name string) { _, _ = io.WriteString(f, name) }
 
 // SeedSize is the length in bytes of a patient's root seed.
 const SeedSize = 32

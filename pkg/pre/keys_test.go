@@ -7,11 +7,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"log/slog"
-	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,60 +83,6 @@ func TestKeyAgreementIsSymmetric(t *testing.T) {
 	require.Len(t, x, 32)
 	_, err = a.ECDH(nil)
 	require.ErrorIs(t, err, ErrParameter)
-}
-
-func TestSecretsDoNotPrint(t *testing.T) {
-	t.Parallel()
-	w, l := newWorld(t, 1, 1), newLayer(t, 1, 1)
-	hybridSeed, err := l.reader.InsecureBytes()
-	require.NoError(t, err)
-	share := l.readerShares()[0]
-	for name, tc := range map[string]struct {
-		value  any
-		secret []byte
-	}{
-		"private key":        {w.reader, w.reader.InsecureBytes()},
-		"private key value":  {*w.reader, w.reader.InsecureBytes()},
-		"signer":             {w.reader.Signer(), w.reader.InsecureBytes()},
-		"hybrid private key": {l.reader, hybridSeed},
-		"hybrid key value":   {*l.reader, hybridSeed},
-		"key fragment":       {w.kfrags[0], w.kfrags[0].rk.Bytes()},
-		"key fragment value": {*w.kfrags[0], w.kfrags[0].rk.Bytes()},
-		"share":              {share, share.y.Bytes()},
-		"pointer to share":   {&share, share.y.Bytes()},
-		"nested value":       {struct{ k PrivateKey }{*w.reader}, w.reader.InsecureBytes()},
-		"nested hybrid":      {struct{ k HybridPrivateKey }{*l.reader}, hybridSeed},
-		"nested fragment":    {struct{ k KeyFragment }{*w.kfrags[0]}, w.kfrags[0].rk.Bytes()},
-		"nested share":       {struct{ s Share }{share}, share.y.Bytes()},
-		"nested":             {struct{ K any }{w.reader}, w.reader.InsecureBytes()},
-		"nested unexported":  {struct{ k *PrivateKey }{w.reader}, w.reader.InsecureBytes()},
-		"list of shares":     {[]Share{share}, share.y.Bytes()},
-	} {
-		var out strings.Builder
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b"} {
-			fmt.Fprintf(&out, verb+"\n", tc.value)
-		}
-		fmt.Fprintln(&out, fmt.Errorf("failed with %v", tc.value))
-		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", tc.value)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", tc.value)
-		j, err := json.Marshal(tc.value)
-		require.NoError(t, err)
-		out.Write(j)
-		requireNoTrace(t, name, out.String(), tc.secret)
-	}
-}
-
-// requireNoTrace asserts that no common rendering of secret, or of its first half, is in text.
-func requireNoTrace(t *testing.T, name, text string, secret []byte) {
-	t.Helper()
-	list := func(b []byte) string { return strings.Trim(fmt.Sprint(b), "[]") }
-	words := new(big.Int).SetBytes(secret[len(secret)-8:]).String() // a limb
-	for _, trace := range []string{
-		hex.EncodeToString(secret[:8]), strings.ToUpper(hex.EncodeToString(secret[:8])), list(secret[:8]), string(secret[:8]),
-		new(big.Int).SetBytes(secret).String(), words,
-	} {
-		require.NotContains(t, text, trace, name)
-	}
 }
 
 func TestPrintedNamesIdentify(t *testing.T) {

@@ -5,7 +5,6 @@ package pre
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 )
 
@@ -66,10 +65,10 @@ func (f *fragmentBase) Commitment() [HashSize]byte {
 // way, never show it to the reader. It prints without its secret, is immutable and safe for concurrent use.
 type KeyFragment struct {
 	fragmentBase
-	rk *scalar // see hide
+	rk scalar
 }
 
-func (k *KeyFragment) valid() bool { return k != nil && k.rk != nil }
+func (k *KeyFragment) valid() bool { return k != nil && k.rk.Valid() }
 
 // ParseKeyFragment decodes id 32 ‖ rk 32 ‖ X_A 33 ‖ U1 33 ‖ grant 32 ‖ signature 64 ‖ gateway id with a length byte. U is
 // not part of it: it is a constant of the suite.
@@ -77,7 +76,7 @@ func ParseKeyFragment(b []byte) (*KeyFragment, error) {
 	r := reader{b: b}
 	k := &KeyFragment{}
 	k.id = r.hash()
-	k.rk = hide(r.scalar())
+	k.rk = r.scalar()
 	k.xa, k.u1 = r.point(), r.point()
 	k.grant = r.hash()
 	k.sig = r.signature()
@@ -107,7 +106,7 @@ func (k *KeyFragment) Verify(delegating, reader, signer *PublicKey, gateway stri
 	if err := names.validate(); !k.valid() || err != nil {
 		return parameter("verify key fragment: fragment and all keys are required")
 	}
-	if !suite().CheckKeyFragment(*k.rk, k.u1) {
+	if !suite().CheckKeyFragment(k.rk, k.u1) {
 		return unproven("verify key fragment: commitment does not match")
 	}
 	if err := k.verifyNames(names, gateway, grant); err != nil {
@@ -115,18 +114,3 @@ func (k *KeyFragment) Verify(delegating, reader, signer *PublicKey, gateway stri
 	}
 	return nil
 }
-
-// String returns gateway and the start of the fragment's commitment, and nothing secret.
-func (k *KeyFragment) String() string {
-	if !k.valid() {
-		return "pre.KeyFragment(nil)"
-	}
-	c := k.Commitment()
-	return "pre.KeyFragment(" + k.gateway + ", " + hex.EncodeToString(c[:8]) + ")"
-}
-
-// GoString is String.
-func (k *KeyFragment) GoString() string { return k.String() }
-
-// Format writes String for every verb, so that no verb prints the secret.
-func (k *KeyFragment) Format(f fmt.State, _ rune) { redact(f, k.String()) }

@@ -70,8 +70,8 @@ func sortFragments(c *Capsule, p ReencryptParams, frags []*CapsuleFragment) ([]*
 			continue
 		}
 		p.Gateway = f.gateway
-		if err := f.Verify(c, p); err != nil {
-			refused = append(refused, asGatewayError(f.gateway, err))
+		if err := f.verify(c, p); err != nil {
+			refused = append(refused, &GatewayError{f.gateway, err})
 			continue
 		}
 		if run := runs[f.xa.Encoding()]; !repeats(run, f) {
@@ -108,13 +108,6 @@ func repeats(run []*CapsuleFragment, f *CapsuleFragment) bool {
 		}
 	}
 	return false
-}
-
-func asGatewayError(gateway string, err error) *GatewayError {
-	if ge := (*GatewayError)(nil); errors.As(err, &ge) {
-		return ge
-	}
-	return &GatewayError{gateway, err}
 }
 
 // combine interpolates the fragments into d·f(0) = a times E and V, whose sum's x coordinate is the one the author used. That

@@ -88,7 +88,7 @@ func TestAPatientsInconsistentFragmentsAreNoticed(t *testing.T) {
 	k := *w.kfrags[1]
 	rk, err := randomScalar(nil)
 	require.NoError(t, err)
-	k.rk = &rk
+	k.rk = rk
 	k.u1 = algebra.PointOf(suite(), suite().Mul(rk, suite().U.Element))
 	digest := k.digest(w.params.names())
 	sig, err := SignP256(nil, w.signer.Signer(), digest[:])
@@ -120,7 +120,7 @@ func TestARepeatingRandomSourceDoesNotGiveTheKeyFragmentAway(t *testing.T) {
 	// With one w in both proofs, z1 - z2 = (h1 - h2)·rk.
 	for _, pair := range [][2]*CapsuleFragment{{one, two}, {two, three}, {one, three}} {
 		guess := pair[0].z.Sub(pair[1].z).Mul(pair[0].h.Sub(pair[1].h).Inv())
-		require.False(t, guess.Equal(*k.rk))
+		require.False(t, guess.Equal(k.rk))
 	}
 }
 

@@ -105,7 +105,7 @@ func newSharing(source io.Reader, delegating *PrivateKey, p RekeyParams) (*shari
 		return nil, err
 	}
 	ex := exchange{xa: ephemeral.pub.pt, reader: p.Reader.pt, dh: dh}
-	f, err := suite().Rekey(randomOr(source), *delegating.d, ex.d(), p.Threshold)
+	f, err := suite().Rekey(randomOr(source), delegating.d, ex.d(), p.Threshold)
 	if err != nil {
 		return nil, degenerate(err)
 	}
@@ -121,7 +121,7 @@ func (s *sharing) fragment(source io.Reader, gateway string, grant [HashSize]byt
 	if err != nil {
 		return nil, degenerate(err)
 	}
-	k.rk, k.u1 = hide(rk), u1
+	k.rk, k.u1 = rk, u1
 	return k, nil
 }
 

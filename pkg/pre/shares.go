@@ -38,7 +38,7 @@ type Share struct {
 	gateway string
 	index   uint8
 	ctx     [HashSize]byte
-	y       *scalar // see hide
+	y       scalar
 }
 
 // Gateway returns the id of the gateway whose share it is.
@@ -46,15 +46,6 @@ func (s Share) Gateway() string { return s.gateway }
 
 // Index returns the share's public coordinate.
 func (s Share) Index() uint8 { return s.index }
-
-// String returns gateway and index, and nothing secret.
-func (s Share) String() string { return fmt.Sprintf("pre.Share(%s, %d)", s.gateway, s.index) }
-
-// GoString is String.
-func (s Share) GoString() string { return s.String() }
-
-// Format writes String for every verb, so that no verb prints the secret.
-func (s Share) Format(f fmt.State, _ rune) { redact(f, s.String()) }
 
 // SplitShares draws K_share, 32 bytes, for the record with context ctx, and splits it by Shamir's scheme over Z_n: gateway
 // i of the list, counted from 1, gets f(i). Fewer than threshold shares tell nothing about K_share. A nil source means
@@ -194,7 +185,7 @@ func OpenReSealedShare(
 	if err != nil || share.Index == 0 {
 		return Share{}, &GatewayError{share.Gateway, malformed("open share: value or index")}
 	}
-	return Share{gateway: share.Gateway, index: share.Index, ctx: ctx, y: hide(y)}, nil
+	return Share{gateway: share.Gateway, index: share.Index, ctx: ctx, y: y}, nil
 }
 
 // CombineShares returns K_share from shares of at least threshold distinct indices. Repeated indices do not count
@@ -223,7 +214,7 @@ func distinctShares(shares []Share) ([]algebra.Share, error) {
 	var out []algebra.Share
 	seen := map[uint8]bool{}
 	for _, s := range shares {
-		if s.index == 0 || s.y == nil {
+		if s.index == 0 || !s.y.Valid() {
 			return nil, parameter("a share is empty")
 		}
 		if s.ctx != shares[0].ctx {
@@ -231,7 +222,7 @@ func distinctShares(shares []Share) ([]algebra.Share, error) {
 		}
 		if !seen[s.index] {
 			seen[s.index] = true
-			out = append(out, algebra.Share{X: s.index, Y: *s.y})
+			out = append(out, algebra.Share{X: s.index, Y: s.y})
 		}
 	}
 	return out, nil

@@ -29,7 +29,7 @@ func TestSharesThatDoNotCombine(t *testing.T) {
 
 	wrong := shares[3]
 	y := wrong.y.Add(suite().Field().Small(1))
-	wrong.y = &y
+	wrong.y = y
 	_, err = CombineShares(2, []Share{shares[0], shares[1], wrong})
 	require.ErrorIs(t, err, ErrShare, "an author's inconsistent share is noticed where one share more is at hand")
 

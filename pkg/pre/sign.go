@@ -59,10 +59,6 @@ func (s *signer) Sign(source io.Reader, digest []byte, opts crypto.SignerOpts) (
 	return priv.Sign(randomOr(source), digest, opts)
 }
 
-func (s *signer) String() string             { return s.key.String() }
-func (s *signer) GoString() string           { return s.key.String() }
-func (s *signer) Format(f fmt.State, _ rune) { redact(f, s.key.String()) }
-
 // SignP256 signs a SHA-256 digest with any P-256 crypto.Signer and returns the one encoding VerifyP256 accepts: r‖s, 64
 // bytes, low s. A nil source means crypto/rand. A digest that is not 32 bytes, or a key on another curve, is ErrParameter.
 func SignP256(source io.Reader, key crypto.Signer, digest []byte) ([]byte, error) {

@@ -59,13 +59,13 @@ func (f *Field) Parse(b []byte) (Scalar, error) {
 	if n.IsZero() == 1 {
 		return Scalar{}, errors.New("scalar is zero")
 	}
-	return Scalar{n, f}, nil
+	return f.scalar(n), nil
 }
 
 // Reduce reads 48 bytes big-endian and reduces them modulo n: hi·2^192 + lo, where both halves are below n.
 func (f *Field) Reduce(b *[WideSize]byte) Scalar {
 	hi, lo := f.below(b[:WideSize/2]), f.below(b[WideSize/2:])
-	return Scalar{hi.Mul(f.wideShift, f.n).Add(lo, f.n), f}
+	return f.scalar(hi.Mul(f.wideShift, f.n).Add(lo, f.n))
 }
 
 // Random returns a uniform non-zero scalar made of 48 bytes of source. ErrDegenerate if the source yields only zeros.
@@ -85,43 +85,49 @@ func (f *Field) Random(source io.Reader) (Scalar, error) {
 
 // Small returns a small public integer as a scalar.
 func (f *Field) Small(i uint8) Scalar {
-	return Scalar{bigmod.NewNat().SetUint(uint(i)).ExpandFor(f.n), f}
+	return f.scalar(bigmod.NewNat().SetUint(uint(i)).ExpandFor(f.n))
 }
 
 // Scalar is an element of a Field. It is immutable: every operation runs in constant time and returns a new value. Both operands
-// must be of one field. It prints without its value.
+// must be of one field. It prints without its value, also in places where package fmt cannot call its methods.
 type Scalar struct {
-	n *bigmod.Nat
+	n *hidden
 	f *Field
 }
+
+// hidden keeps a number behind a second pointer. Where a verb does not fit, package fmt follows one pointer, even in unexported
+// fields; it does not follow two.
+type hidden struct{ nat *bigmod.Nat }
+
+func (f *Field) scalar(n *bigmod.Nat) Scalar { return Scalar{&hidden{n}, f} }
 
 // Valid reports whether a is an element of a field, which the zero Scalar is not.
 func (a Scalar) Valid() bool { return a.n != nil }
 
-func (a Scalar) clone() *bigmod.Nat { return bigmod.NewNat().ExpandFor(a.f.n).Add(a.n, a.f.n) }
+func (a Scalar) clone() *bigmod.Nat { return bigmod.NewNat().ExpandFor(a.f.n).Add(a.n.nat, a.f.n) }
 
 // Add returns a + b.
-func (a Scalar) Add(b Scalar) Scalar { return Scalar{a.clone().Add(b.n, a.f.n), a.f} }
+func (a Scalar) Add(b Scalar) Scalar { return a.f.scalar(a.clone().Add(b.n.nat, a.f.n)) }
 
 // Sub returns a - b.
-func (a Scalar) Sub(b Scalar) Scalar { return Scalar{a.clone().Sub(b.n, a.f.n), a.f} }
+func (a Scalar) Sub(b Scalar) Scalar { return a.f.scalar(a.clone().Sub(b.n.nat, a.f.n)) }
 
 // Mul returns a·b.
-func (a Scalar) Mul(b Scalar) Scalar { return Scalar{a.clone().Mul(b.n, a.f.n), a.f} }
+func (a Scalar) Mul(b Scalar) Scalar { return a.f.scalar(a.clone().Mul(b.n.nat, a.f.n)) }
 
 // Inv returns 1/a as a^(n-2); that of zero is zero. bigmod's own inversion is faster, but not constant in time.
 func (a Scalar) Inv() Scalar {
-	return Scalar{bigmod.NewNat().Exp(a.n, a.f.minusTwo, a.f.n), a.f}
+	return a.f.scalar(bigmod.NewNat().Exp(a.n.nat, a.f.minusTwo, a.f.n))
 }
 
 // IsZero reports whether a is zero.
-func (a Scalar) IsZero() bool { return a.n.IsZero() == 1 }
+func (a Scalar) IsZero() bool { return a.n.nat.IsZero() == 1 }
 
 // Equal reports whether a and b are the same.
-func (a Scalar) Equal(b Scalar) bool { return a.n.Equal(b.n) == 1 }
+func (a Scalar) Equal(b Scalar) bool { return a.n.nat.Equal(b.n.nat) == 1 }
 
 // Bytes returns the 32-byte encoding.
-func (a Scalar) Bytes() []byte { return a.n.Bytes(a.f.n) }
+func (a Scalar) Bytes() []byte { return a.n.nat.Bytes(a.f.n) }
 
 // String returns the name of the type and no value.
 func (a Scalar) String() string { return "algebra.Scalar" }
