@@ -28,7 +28,7 @@ func operations() map[string][]entry {
 	all := map[string][]entry{}
 	for _, group := range []map[string][]entry{
 		primitiveEntries(), keyEntries(), capsuleEntries(), fragmentEntries(), openingEntries(),
-		hybridEntries(), shareEntries(), envelopeEntries(), copyEntries(),
+		hybridEntries(), shareEntries(), envelopeEntries(), copyEntries(), containerEntries(),
 	} {
 		for name, entries := range group {
 			all[name] = entries
@@ -65,18 +65,19 @@ func TestEveryVectorThroughEveryEntry(t *testing.T) {
 	for subject, f := range files(t) {
 		t.Run(subject, func(t *testing.T) {
 			t.Parallel()
+			sealed := map[int][]byte{}
 			for _, c := range f.Cases {
 				require.NotEmpty(t, entries[c.Operation], "operation %s of %q", c.Operation, c.Name)
 				for _, e := range entries[c.Operation] {
-					t.Run(c.Name+": "+e.name, func(t *testing.T) { check(t, f, c, e) })
+					t.Run(c.Name+": "+e.name, func(t *testing.T) { check(t, f, c, e, sealed) })
 				}
 			}
 		})
 	}
 }
 
-func check(t *testing.T, f *File, c Case, e entry) {
-	outputs, err := e.perform(t, inputs{t, c.Inputs, f})
+func check(t *testing.T, f *File, c Case, e entry, sealed map[int][]byte) {
+	outputs, err := e.perform(t, inputs{t, c.Inputs, f, c, sealed})
 	if c.Failure == nil {
 		require.NoError(t, err)
 		if outputs != nil {
@@ -114,7 +115,7 @@ func classes() map[string]error {
 		"malformed": pre.ErrMalformed, "parameter": pre.ErrParameter, "context": pre.ErrContext, "proof": pre.ErrProof,
 		"too few": pre.ErrTooFewFragments, "share": pre.ErrShare, "decrypt": pre.ErrDecrypt,
 		"commitment": seal.ErrCommitment, "size": seal.ErrSize, "authentication": seal.ErrAuthentication,
-		"truncated": seal.ErrTruncated, "trailing": seal.ErrTrailing,
+		"truncated": seal.ErrTruncated, "trailing": seal.ErrTrailing, "padding": seal.ErrPadding,
 	}
 }
 
@@ -146,10 +147,15 @@ func failureOf(t *testing.T, err error) *Failure {
 
 // inputs reads the fields of a case, failing the test when one is missing.
 type inputs struct {
-	t      *testing.T
-	fields Fields
-	file   *File
+	t        *testing.T
+	fields   Fields
+	file     *File
+	expected Case
+	sealed   map[int][]byte // payloads of the file that are sealed already
 }
+
+// within are the fields of an object of the case.
+func (in inputs) within(fields Fields) inputs { in.fields = fields; return in }
 
 func want[T any](in inputs, name string, get func(string) (T, error)) T {
 	in.t.Helper()
@@ -166,13 +172,13 @@ func (in inputs) uint(name string) uint64    { return want(in, name, in.fields.U
 func (in inputs) int(name string) int        { return want(in, name, in.fields.Int) }
 func (in inputs) uint32(name string) uint32  { return uint32(in.uint(name)) } //nolint:gosec // of the file
 func (in inputs) object(name string) inputs {
-	return inputs{in.t, want(in, name, in.fields.Object), in.file}
+	return in.within(want(in, name, in.fields.Object))
 }
 func (in inputs) hash(name string) [32]byte { return [32]byte(in.hex(name)) }
 func (in inputs) objects(name string) []inputs {
 	var out []inputs
 	for _, f := range want(in, name, in.fields.Objects) {
-		out = append(out, inputs{in.t, f, in.file})
+		out = append(out, in.within(f))
 	}
 	return out
 }

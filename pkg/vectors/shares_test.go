@@ -185,7 +185,7 @@ func (in inputs) openedShares(t *testing.T) []pre.Share {
 		if item == nil {
 			continue
 		}
-		s := inputs{t, item.(map[string]any), in.file} //nolint:forcetypeassert // of the file
+		s := in.within(item.(map[string]any)) //nolint:forcetypeassert // of the file
 		salt, request := make([]byte, 32), [32]byte{1}
 		share := pre.SealedShare{Gateway: s.text("gateway"), Index: uint8(s.uint("index"))} //nolint:gosec // of the file
 		share.Commitment = [32]byte(ref.ShareCommitment(s.hex("ctx"), share.Gateway, share.Index, s.hex("y"), salt))

@@ -47,6 +47,8 @@ type Failure struct {
 	Class   string `json:"class"`             // pre.md P3, container.md C11, recovery.md
 	Gateway string `json:"gateway,omitempty"` // the gateway that is to be named, where one is
 	Refused []Fine `json:"refused,omitempty"` // of operation open: every fragment that was refused
+	// Released is, of operation read, how many bytes of content came before the failure, as a decimal text.
+	Released string `json:"released,omitempty"`
 }
 
 // Fine is one refused fragment or share.

@@ -30,6 +30,7 @@ func subjects() map[string]func(*maker) {
 		"shares":            shares,
 		"envelopes":         envelopes,
 		"copies":            copies,
+		"containers":        containers,
 	}
 }
 

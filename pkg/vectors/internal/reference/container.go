@@ -67,16 +67,61 @@ func SealSegment(key, fileID, nonce []byte, i uint64, final bool, plaintext []by
 	return GCM(key, nonce, aad, plaintext)
 }
 
-// SealPlaintext cuts and seals a plaintext under a payload key. The nonce of a segment is asked of nonce.
-func SealPlaintext(key, fileID, plaintext []byte, nonce func(i uint64) []byte) []byte {
+// Recipe says how a payload is made, right or wrong.
+type Recipe struct {
+	DEK, FileID []byte
+	Layout      Layout
+	Content     []byte
+	Nonce       byte
+	Length      int // of the plaintext, whatever the layout says; negative: as the layout says
+	Patches     map[int][]byte
+	Relabel     map[uint64]SegmentLabel
+}
+
+// SegmentLabel is what stands in a segment's AAD.
+type SegmentLabel struct {
+	Number uint64
+	Final  bool
+}
+
+// Counting returns content of n bytes, byte j being j mod 251.
+func Counting(n int) []byte {
+	out := make([]byte, n)
+	for j := range out {
+		out[j] = byte(j % 251)
+	}
+	return out
+}
+
+// Bytes seals the payload.
+func (r Recipe) Bytes() []byte {
+	plaintext := append([]byte{}, r.Layout.Plaintext(r.Content)...)
+	if r.Length >= 0 {
+		plaintext = append(plaintext, make([]byte, max(r.Length-len(plaintext), 0))...)[:r.Length]
+	}
+	for offset, b := range r.Patches {
+		copy(plaintext[offset:], b)
+	}
+	key := r.Layout.PayloadKey(r.DEK, r.FileID)
 	var out []byte
 	for i := uint64(0); ; i++ {
 		n := min(len(plaintext), SegmentPlain)
-		final := n == len(plaintext)
-		out = append(out, SealSegment(key, fileID, nonce(i), i, final, plaintext[:n])...)
-		if final {
+		end := n == len(plaintext)
+		label := SegmentLabel{i, end}
+		if other, ok := r.Relabel[i]; ok {
+			label = other
+		}
+		out = append(out, SealSegment(key, r.FileID, nonceOf(r.Nonce, i), label.Number, label.Final, plaintext[:n])...)
+		if plaintext = plaintext[n:]; end {
 			return out
 		}
-		plaintext = plaintext[n:]
 	}
+}
+
+func nonceOf(first byte, i uint64) []byte {
+	nonce := make([]byte, 12)
+	for j := range nonce {
+		nonce[j] = first + byte(i) //nolint:gosec // modulo 256
+	}
+	return nonce
 }
