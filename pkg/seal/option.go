@@ -15,9 +15,10 @@ type WriteOption interface{ applyWrite(o *writeOptions) }
 type ReadOption interface{ applyRead(o *readOptions) }
 
 // Workers is the number of segments that are sealed or opened at the same time. 1, the default, works in the caller's own
-// goroutine and holds two segments in memory; n > 1 holds at most 2(n+1) and gives every segment a goroutine that ends with
-// it: sources and destinations are used by the caller's goroutine alone, so a stream may be abandoned at any point. 0 stands
-// for GOMAXPROCS, at most 8. The bytes, their order and the errors are the same for every number.
+// goroutine and holds two segments in memory. n > 1 holds at most 4n, and works in the caller's goroutine and in up to n-1
+// others. Those only compute: sources and destinations are used by the caller's goroutine alone, and the others end as soon
+// as the segments at hand are done, so a stream may be abandoned at any point. 0 stands for GOMAXPROCS, at most 8. The
+// bytes, their order and the errors are the same for every number.
 type Workers int
 
 // Bounds of [Workers].

@@ -267,7 +267,7 @@ func wiped(s *slot, err error) error {
 // segment returns the next segment opened, and nil at the end. An error is that of the first segment that has one.
 func (r *Reader) segment(dst []byte) (*slot, error) {
 	r.ahead(dst)
-	if r.ring.count == 0 {
+	if r.ring.empty() {
 		return nil, r.cause
 	}
 	s := r.ring.take()
@@ -280,7 +280,7 @@ func (r *Reader) segment(dst []byte) (*slot, error) {
 // ahead fetches segments: one whenever there is room, and more as long as none has been opened.
 func (r *Reader) ahead(dst []byte) {
 	for r.cause == nil && r.next < r.stop && !r.ring.full() {
-		if r.cause = r.fetch(dst); r.cause != nil || r.ring.poll() {
+		if r.cause = r.fetch(dst); r.cause != nil || r.ring.ready() {
 			return
 		}
 	}

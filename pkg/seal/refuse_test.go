@@ -73,34 +73,69 @@ func TestAlteredCiphertextIsRefused(t *testing.T) {
 // error stays.
 func refused(t *testing.T, key *seal.DataKey, id [seal.FileIDSize]byte, plain, bad []byte, released int, want error) {
 	t.Helper()
-	size := uint64(len(plain))
-	got, err := opened(key, id, bad, len(plain))
-	require.ErrorIs(t, err, want)
-	require.True(t, bytes.Equal(plain[:released], got), "released %d bytes, want %d", len(got), released)
+	refusedAs(t, seal.Plain, key, id, uint64(len(plain)), plain[:released], bad, want)
+}
 
-	var out bytes.Buffer
-	_, err = seal.NewReader(bytes.NewReader(bad), key, id, size).WriteTo(&out)
-	require.ErrorIs(t, err, want)
-	require.True(t, bytes.Equal(plain[:released], out.Bytes()))
+// refusedAs is refused for any layout: size is the plaintext length, prefix the content that may be released.
+func refusedAs(
+	t *testing.T, layout seal.Layout, key *seal.DataKey, id [seal.FileIDSize]byte, size uint64, prefix, bad []byte, want error,
+) {
+	t.Helper()
+	for _, workers := range []seal.Workers{1, 3} {
+		stream := func() *seal.Reader {
+			return seal.NewReader(bytes.NewReader(bad), key, id, size, layout, workers)
+		}
+		got, err := io.ReadAll(stream())
+		require.ErrorIs(t, err, want)
+		require.True(t, bytes.Equal(prefix, got), "released %d bytes, want %d", len(got), len(prefix))
 
-	// Straight into a large destination: nothing unauthenticated may be left in it.
-	r := seal.NewReader(bytes.NewReader(bad), key, id, size)
-	var direct []byte
+		var out bytes.Buffer
+		_, err = stream().WriteTo(&out)
+		require.ErrorIs(t, err, want)
+		require.True(t, bytes.Equal(prefix, out.Bytes()))
+
+		opens := 0
+		source := seal.NewSourceReader(stored(bad, &opens), key, id, size, layout, workers, seal.Retry{Attempts: 9})
+		got, err = io.ReadAll(source)
+		require.ErrorIs(t, err, want)
+		require.True(t, bytes.Equal(prefix, got))
+		require.Equal(t, 1, opens, "the same bytes are not asked for again (C9.1)")
+
+		direct(t, stream(), prefix, want)
+	}
+}
+
+// direct reads straight into large destinations: nothing unauthenticated may be left in them.
+func direct(t *testing.T, r *seal.Reader, prefix []byte, want error) {
+	t.Helper()
+	var got []byte
 	for {
 		p := make([]byte, full)
 		n, err := r.Read(p)
-		direct = append(direct, p[:n]...)
+		got = append(got, p[:n]...)
 		if err != nil {
 			require.ErrorIs(t, err, want)
 			require.Equal(t, make([]byte, full-n), p[n:])
 			break
 		}
 	}
-	require.True(t, bytes.Equal(plain[:released], direct))
+	require.True(t, bytes.Equal(prefix, got))
 	for range 2 {
 		n, err := r.Read(make([]byte, full))
 		require.Zero(t, n)
 		require.ErrorIs(t, err, want)
+	}
+}
+
+// stored is a source over bytes that counts how often it was opened, and hands over exactly what was asked for.
+func stored(data []byte, opens *int) seal.Source {
+	return func(offset, length uint64) (io.ReadCloser, error) {
+		*opens++
+		part := data[min(offset, uint64(len(data))):]
+		if length != 0 {
+			part = part[:min(length, uint64(len(part)))]
+		}
+		return io.NopCloser(bytes.NewReader(part)), nil
 	}
 }
 

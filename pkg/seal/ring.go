@@ -6,6 +6,7 @@ package seal
 import (
 	"fmt"
 	"io"
+	"sync"
 )
 
 // slot is one segment on its way through the cipher, with the buffers that it needs.
@@ -13,15 +14,16 @@ type slot struct {
 	index uint64
 	final bool
 	in    []byte // plaintext to seal, or segment to open
-	out   []byte // what came of it
+	out   []byte // destination, then what came of it
+	after error  // of a segment to open: what is wrong behind its end
 	err   error
 
-	after error  // of a segment to open: what is wrong behind its end
 	store []byte // for in; nil until it is needed
 	room  []byte // for out; nil until it is needed
 	aad   additional
-	done  chan struct{}
-	ready bool
+
+	computed bool // sealed or opened; guarded by the ring
+	finished bool // has passed the tee as well; guarded by the ring
 }
 
 // input returns the slot's own buffer for what goes in, of at least size bytes.
@@ -40,87 +42,129 @@ func (s *slot) output(size int) []byte {
 	return s.room[:0]
 }
 
-// ring takes segments in and gives them back in the same order, sealed or opened. With one worker a segment is done when
-// submit returns. With more, every segment has a goroutine that does nothing but compute (and pass bytes to a tee) and so
-// ends soon after, whether or not anybody asks for the result. Its methods are for one goroutine.
+// ring takes segments in and gives them back in the same order, sealed or opened, having written their stored form to the
+// tee in that order.
+//
+// With one worker submit does all the work. With more, submit only queues; helpers, which are goroutines that end as soon
+// as they find nothing to do, and the caller while it waits, take segments from the queue. No helper ever waits for
+// anything, so none outlives an abandoned ring by more than the work that was queued. That the caller works as well
+// matters: waking a sleeping goroutine takes about as long as sealing a segment.
+//
+// The methods are for one goroutine, except step.
 type ring struct {
 	box     *box
 	opening bool
 	tee     io.Writer
-	teed    <-chan struct{} // closed when the newest segment has passed the tee
-	slots   []slot
-	head    int // oldest
-	count   int // submitted and not taken
+	slots   []slot // segment number q of this ring is in slots[q%len]
+
+	mu        sync.Mutex
+	changed   sync.Cond // a segment was finished
+	submitted uint64
+	claimed   uint64 // begun
+	passed    uint64 // through the tee
+	taken     uint64 // by the caller
+	passing   bool   // somebody writes to the tee
+	helpers   int
+	limit     int // of helpers
 }
 
-// newRing makes a ring for n segments in work at a time, and one more that the caller uses meanwhile.
+// newRing makes a ring for n workers, the caller being one.
 func newRing(b *box, opening bool, n int, tee io.Writer) *ring {
+	r := &ring{box: b, opening: opening, tee: tee, slots: make([]slot, 1), limit: n - 1}
 	if n > 1 {
-		n++
+		r.slots = make([]slot, slotsPerWorker*n)
 	}
-	r := &ring{box: b, opening: opening, tee: tee, slots: make([]slot, n)}
-	for i := range r.slots {
-		r.slots[i].done = make(chan struct{}, 1)
-	}
+	r.changed.L = &r.mu
 	return r
 }
 
-// inline tells that there is one worker.
-func (r *ring) inline() bool { return len(r.slots) == 1 }
+// slotsPerWorker makes it likely that neither the caller nor a helper has to wait for the other.
+const slotsPerWorker = 2
 
-// full tells that no segment can be submitted before one is taken.
-func (r *ring) full() bool { return r.count == len(r.slots) }
+// inline tells that there is one worker.
+func (r *ring) inline() bool { return r.limit == 0 }
+
+// empty tells that nothing is left to take.
+func (r *ring) empty() bool { return r.submitted == r.taken }
+
+// full tells that nothing can be submitted before something is taken.
+func (r *ring) full() bool { return r.submitted-r.taken == uint64(len(r.slots)) }
+
+func (r *ring) slot(number uint64) *slot { return &r.slots[number%uint64(len(r.slots))] }
 
 // free returns the slot that is submitted next. The ring must not be full.
-func (r *ring) free() *slot { return &r.slots[(r.head+r.count)%len(r.slots)] }
+func (r *ring) free() *slot { return r.slot(r.submitted) }
 
-// submit starts work on the free slot, in which index, final, in and out (the destination) are set.
+// submit hands over the free slot, in which index, final, in and out are set.
 func (r *ring) submit() {
 	s := r.free()
-	r.count++
-	s.ready, s.err = r.inline(), nil
+	s.err = nil
 	if r.inline() {
-		if s.err = s.compute(r.box, r.opening); s.err == nil {
-			s.err = s.pass(r.tee, r.opening)
-		}
+		r.submitted++
+		s.compute(r.box, r.opening)
+		s.pass(r.tee, r.opening)
 		return
 	}
-	before, after := r.teed, chan struct{}(nil)
-	if r.tee != nil {
-		after = make(chan struct{})
-		r.teed = after
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.computed, s.finished = false, false
+	r.submitted++
+	if r.helpers < r.limit {
+		r.helpers++
+		go r.help()
 	}
-	go s.run(r.box, r.opening, r.tee, before, after)
 }
 
-// run is the goroutine of one segment. It waits for nothing but the segment before it to pass the tee.
-func (s *slot) run(b *box, opening bool, tee io.Writer, before <-chan struct{}, after chan<- struct{}) {
-	s.err = s.compute(b, opening)
-	if tee != nil {
-		if before != nil {
-			<-before
-		}
-		if s.err == nil {
-			s.err = s.pass(tee, opening)
-		}
-		close(after)
+// help works until there is nothing to do.
+func (r *ring) help() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.step() {
 	}
-	s.done <- struct{}{}
+	r.helpers--
 }
 
-func (s *slot) compute(b *box, opening bool) (err error) {
+// step does one piece of work and reports whether there was one. It is called with mu locked, and unlocks it meanwhile.
+func (r *ring) step() bool {
+	if s := r.slot(r.passed); !r.passing && r.passed < r.claimed && s.computed {
+		r.passing = true
+		r.mu.Unlock()
+		s.pass(r.tee, r.opening)
+		r.mu.Lock()
+		r.passing = false
+		r.passed++
+		s.finished = true
+		r.changed.Signal()
+		return true
+	}
+	if r.claimed == r.submitted {
+		return false
+	}
+	s := r.slot(r.claimed)
+	r.claimed++
+	r.mu.Unlock()
+	s.compute(r.box, r.opening)
+	r.mu.Lock()
+	s.computed = true
+	if r.tee == nil {
+		s.finished = true
+	}
+	r.changed.Signal()
+	return true
+}
+
+func (s *slot) compute(b *box, opening bool) {
 	if opening {
-		s.out, err = b.open(s.out, s.in, &s.aad, s.index, s.final)
+		s.out, s.err = b.open(s.out, s.in, &s.aad, s.index, s.final)
 	} else {
-		s.out, err = b.seal(s.out, s.in, &s.aad, s.index, s.final)
+		s.out, s.err = b.seal(s.out, s.in, &s.aad, s.index, s.final)
 	}
-	return err
 }
 
 // pass gives the stored form of the segment to the tee.
-func (s *slot) pass(tee io.Writer, opening bool) error {
-	if tee == nil {
-		return nil
+func (s *slot) pass(tee io.Writer, opening bool) {
+	if tee == nil || s.err != nil {
+		return
 	}
 	stored := s.out
 	if opening {
@@ -131,47 +175,46 @@ func (s *slot) pass(tee io.Writer, opening bool) error {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("write to tee: %w", err)
+		s.err = fmt.Errorf("write to tee: %w", err)
 	}
-	return nil
 }
 
-// poll tells whether there is an oldest segment and it is done.
-func (r *ring) poll() bool {
-	if r.count == 0 {
-		return false
+// ready tells whether there is an oldest segment and it is done.
+func (r *ring) ready() bool {
+	if r.empty() || r.inline() {
+		return !r.empty()
 	}
-	s := &r.slots[r.head]
-	if !s.ready {
-		select {
-		case <-s.done:
-			s.ready = true
-		default:
-		}
-	}
-	return s.ready
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.slot(r.taken).finished
 }
 
-// take waits for the oldest segment and returns it, done. The slot is the caller's until the next submit.
+// take returns the oldest segment, done; there must be one. The slot is the caller's until the next submit.
 func (r *ring) take() *slot {
-	s := &r.slots[r.head]
-	s.wait()
-	r.head = (r.head + 1) % len(r.slots)
-	r.count--
+	s := r.slot(r.taken)
+	r.await(s)
+	r.taken++
 	return s
 }
 
-func (s *slot) wait() {
-	if !s.ready {
-		<-s.done
-		s.ready = true
+// await returns when a segment is done, and works meanwhile.
+func (r *ring) await(s *slot) {
+	if r.inline() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !s.finished {
+		if !r.step() {
+			r.changed.Wait()
+		}
 	}
 }
 
-// settle waits until everything that was submitted is done.
+// settle returns when everything that was submitted is done.
 func (r *ring) settle() {
-	for i := range r.count {
-		r.slots[(r.head+i)%len(r.slots)].wait()
+	for q := r.taken; q < r.submitted; q++ {
+		r.await(r.slot(q))
 	}
 }
 

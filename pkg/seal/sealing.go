@@ -88,7 +88,7 @@ func (r *SealingReader) fill() { r.segment = r.nextInto(nil) }
 // that is nil.
 func (r *SealingReader) nextInto(dst []byte) []byte {
 	r.ahead(dst)
-	if r.ring.count == 0 {
+	if r.ring.empty() {
 		r.ring.wipe()
 		r.err = r.end
 		return nil
@@ -105,7 +105,7 @@ func (r *SealingReader) nextInto(dst []byte) []byte {
 // ahead reads segments from the source: one whenever there is room, and more as long as none has been sealed.
 func (r *SealingReader) ahead(dst []byte) {
 	for r.end == nil && !r.ring.full() {
-		if !r.read(dst) || r.ring.poll() {
+		if !r.read(dst) || r.ring.ready() {
 			return
 		}
 	}

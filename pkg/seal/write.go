@@ -117,7 +117,7 @@ func (w *Writer) emit(plain []byte, final bool) error {
 	s.index, s.final, s.in, s.out = w.index, final, plain, s.output(SegmentSize)
 	w.index++
 	w.ring.submit()
-	for w.ring.full() || w.ring.poll() {
+	for w.ring.full() || w.ring.ready() {
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (w *Writer) finish() error {
 	if err := w.emit(w.plain, true); err != nil {
 		return err
 	}
-	for w.ring.count > 0 {
+	for !w.ring.empty() {
 		if err := w.flush(); err != nil {
 			return err
 		}
