@@ -115,9 +115,13 @@ func expandXMD(out, msg []byte, domain string) {
 
 // deriveKey is HKDF-SHA-256 (RFC 5869) with suite, label and parts as info.
 func deriveKey(secret, salt []byte, size int, label string, parts ...[]byte) ([]byte, error) {
-	key, err := hkdf.Key(sha256.New, secret, salt, string(joinParts(label, parts...)), size)
+	return hkdfSHA256(secret, salt, joinParts(label, parts...), size)
+}
+
+func hkdfSHA256(secret, salt, info []byte, size int) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, secret, salt, string(info), size)
 	if err != nil {
-		return nil, fmt.Errorf("derive %s: %w", label, err)
+		return nil, fmt.Errorf("derive key: %w", err)
 	}
 	return key, nil
 }

@@ -55,7 +55,7 @@ func PublicKeyOf(pub crypto.PublicKey) (*PublicKey, error) {
 func uncompressed(pub crypto.PublicKey) ([]byte, error) {
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
-		if k == nil || k.Curve != elliptic.P256() {
+		if k == nil || k.Curve != elliptic.P256() || k.X == nil || k.Y == nil { //nolint:staticcheck // Bytes needs both
 			return nil, parameter("signing key is not on P-256")
 		}
 		b, err := k.Bytes()

@@ -13,13 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func unhex(tb testing.TB, s string) []byte {
-	tb.Helper()
-	b, err := hex.DecodeString(s)
-	require.NoError(tb, err)
-	return b
-}
-
 func TestScopeKeysAreSeparateAndReproducible(t *testing.T) {
 	t.Parallel()
 	seed := bytes.Repeat([]byte{7}, SeedSize)
