@@ -53,7 +53,7 @@ func writeAll(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return write(filepath.Join(dir, "story.json"), stories())
 }
 
 // write encodes a file with one case a line: long enough to differ in small steps, short enough to be read.
