@@ -21,11 +21,28 @@ export type Bytes = Uint8Array<ArrayBuffer>;
  * @returns {number}
  */
 export declare function cipherSize(plainSize: number): number;
+export type Segments = {
+    take(size: number): Promise<Bytes>;
+    giveBack(buffer: Bytes): void;
+    end(): Promise<void>;
+};
 /**
- * Returns a pair for pipeThrough that takes a stored payload in chunks of any size and gives its content. plainSize is the
- * length of the plaintext, which must come from the verified manifest: a payload of any other length is refused. Whoever reads
- * slowly slows the source down. What it fails with: authentication, truncated, trailing, padding, size. What it
- * has given before is authentic; whoever has been given the last byte has the complete content.
+ * Returns a stream of the content of a stored payload. plainSize is the length of the plaintext, which must come from the
+ * verified manifest: a payload of any other length is refused. Whoever reads slowly slows the source down. What it fails with:
+ * authentication, truncated, trailing, padding, size. What it has given before is authentic; whoever has been given the
+ * last byte has the complete content.
+ *
+ * From a byte stream, such as the body of a response, it reads into a few buffers of its own, and it gives a byte stream: with
+ * a reader that brings its own buffer (mode "byob"), memory stays flat however large the payload is.
+ * @param {PayloadKey} payload
+ * @param {number} plainSize
+ * @param {ReadableStream<Uint8Array>} source
+ * @returns {ReadableStream<Bytes>}
+ */
+export declare function decrypt(payload: PayloadKey, plainSize: number, source: ReadableStream<Uint8Array>): ReadableStream<Bytes>;
+/**
+ * Returns a pair for pipeThrough that does what decrypt does to the chunks written to it. Browsers leave the chunks of a large
+ * response to the collector, some hundred megabytes of them; decrypt does not.
  * @param {PayloadKey} payload
  * @param {number} plainSize
  * @returns {{writable: WritableStream<Uint8Array>, readable: ReadableStream<Bytes>}}

@@ -160,22 +160,30 @@ function cut(index, plain, start, end) {
   return plain.subarray(from, Math.max(from, Math.min(plain.length, end - at)));
 }
 
+/**
+ * Where segments come from, in order. take fills a buffer, which is to be given back; end checks that nothing follows.
+ * @typedef {{take(size: number): Promise<Bytes>, giveBack(buffer: Bytes): void, end(): Promise<void>}} Segments
+ */
+
+function truncated() {
+  return new EmrysError("truncated", "the payload ends before its final segment does");
+}
+
+function trailing() {
+  return new EmrysError("trailing", "the payload goes on after its final segment");
+}
+
 /** Cuts a stream of chunks of any size into segments. */
-class Segments {
+class ChunkSegments {
   #reader;
   /** @type {Uint8Array} */
   #chunk = new Uint8Array();
   /** @type {Bytes[]} */
   #free = [];
-  #largest;
 
-  /**
-   * @param {ReadableStreamDefaultReader<Uint8Array>} reader
-   * @param {number} largest
-   */
-  constructor(reader, largest) {
+  /** @param {ReadableStreamDefaultReader<Uint8Array>} reader */
+  constructor(reader) {
     this.#reader = reader;
-    this.#largest = largest;
   }
 
   /** Whether there is another byte. */
@@ -194,32 +202,71 @@ class Segments {
   }
 
   /**
-   * Returns the next size bytes, in a buffer that is to be given back.
    * @param {number} size
    * @returns {Promise<Bytes>}
    */
   async take(size) {
-    const buffer = this.#free.pop() ?? new Uint8Array(this.#largest);
+    const buffer = this.#free.pop() ?? new Uint8Array(size); // no later segment is larger
     for (let filled = 0; filled < size; ) {
       if (!(await this.#more())) {
-        throw new EmrysError("truncated", "the payload ends before its final segment does");
+        throw truncated();
       }
       const part = this.#chunk.subarray(0, size - filled);
       buffer.set(part, filled);
       filled += part.length;
       this.#chunk = this.#chunk.subarray(part.length);
     }
-    return buffer;
+    return buffer.subarray(0, size);
   }
 
   /** @param {Bytes} buffer */
   giveBack(buffer) {
-    this.#free.push(buffer);
+    this.#free.push(new Uint8Array(buffer.buffer));
   }
 
   async end() {
     if (await this.#more()) {
-      throw new EmrysError("trailing", "the payload goes on after its final segment");
+      throw trailing();
+    }
+  }
+}
+
+/** Has a byte stream, such as the body of a response, fill the same few buffers again and again. */
+class ByteSegments {
+  #reader;
+  /** @type {ArrayBuffer[]} */
+  #free = [];
+
+  /** @param {ReadableStreamBYOBReader} reader */
+  constructor(reader) {
+    this.#reader = reader;
+  }
+
+  /**
+   * @param {number} size
+   * @returns {Promise<Bytes>}
+   */
+  async take(size) {
+    let buffer = this.#free.pop() ?? new ArrayBuffer(size); // no later segment is larger
+    for (let filled = 0; filled < size; ) {
+      const { value, done } = await this.#reader.read(new Uint8Array(buffer, filled, size - filled));
+      if (done || value === undefined) {
+        throw truncated();
+      }
+      filled += value.length;
+      buffer = value.buffer;
+    }
+    return new Uint8Array(buffer, 0, size);
+  }
+
+  /** @param {Bytes} buffer */
+  giveBack(buffer) {
+    this.#free.push(buffer.buffer);
+  }
+
+  async end() {
+    if (!(await this.#reader.read(new Uint8Array(1))).done) {
+      throw trailing();
     }
   }
 }
@@ -241,7 +288,7 @@ async function* openAll(opener, source) {
       while (failure === undefined && next < opener.count && opening.length < AHEAD) {
         const size = opener.storedSize(next);
         const buffer = await source.take(size);
-        const plain = opener.open(next, buffer.subarray(0, size));
+        const plain = opener.open(next, buffer);
         plain.catch(() => {}); // it is awaited in its turn, or not at all when the stream is given up
         opening.push({ plain, buffer });
         next++;
@@ -300,49 +347,111 @@ async function* contents(opener, source) {
 }
 
 /**
- * Returns a pair for pipeThrough that takes a stored payload in chunks of any size and gives its content. plainSize is the
- * length of the plaintext, which must come from the verified manifest: a payload of any other length is refused. Whoever reads
- * slowly slows the source down. What it fails with: authentication, truncated, trailing, padding, size. What it
- * has given before is authentic; whoever has been given the last byte has the complete content.
+ * Returns a stream of the content of a stored payload. plainSize is the length of the plaintext, which must come from the
+ * verified manifest: a payload of any other length is refused. Whoever reads slowly slows the source down. What it fails with:
+ * authentication, truncated, trailing, padding, size. What it has given before is authentic; whoever has been given the
+ * last byte has the complete content.
+ *
+ * From a byte stream, such as the body of a response, it reads into a few buffers of its own, and it gives a byte stream: with
+ * a reader that brings its own buffer (mode "byob"), memory stays flat however large the payload is.
+ * @param {PayloadKey} payload
+ * @param {number} plainSize
+ * @param {ReadableStream<Uint8Array>} source
+ * @returns {ReadableStream<Bytes>}
+ */
+export function decrypt(payload, plainSize, source) {
+  const opener = new Opener(payload, plainSize);
+  const byob = byteReader(source);
+  const reader = byob ?? source.getReader();
+  const segments = byob === undefined ? new ChunkSegments(/** @type {ReadableStreamDefaultReader<Uint8Array>} */ (reader)) : new ByteSegments(byob);
+  return streamOf(contents(opener, segments), (reason) => reader.cancel(reason));
+}
+
+/**
+ * @param {ReadableStream<Uint8Array>} source
+ * @returns {ReadableStreamBYOBReader | undefined} nothing when it is no byte stream
+ */
+function byteReader(source) {
+  try {
+    return source.getReader({ mode: "byob" });
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Returns a pair for pipeThrough that does what decrypt does to the chunks written to it. Browsers leave the chunks of a large
+ * response to the collector, some hundred megabytes of them; decrypt does not.
  * @param {PayloadKey} payload
  * @param {number} plainSize
  * @returns {{writable: WritableStream<Uint8Array>, readable: ReadableStream<Bytes>}}
  */
 export function decryptStream(payload, plainSize) {
-  const opener = new Opener(payload, plainSize);
   /** @type {TransformStream<Uint8Array, Uint8Array>} */
   const input = new TransformStream();
-  const reader = input.readable.getReader();
-  const parts = contents(opener, new Segments(reader, Math.min(SEGMENT_SIZE, cipherSize(plainSize))));
-  return { writable: input.writable, readable: streamOf(parts, (reason) => reader.cancel(reason)) };
+  return { writable: input.writable, readable: decrypt(payload, plainSize, input.readable) };
+}
+
+/** Nobody listens at its other end: what is sent there is gone at once. */
+const { port1: nowhere, port2: nobody } = new MessageChannel();
+nobody.close();
+
+/**
+ * Frees a part that was copied. WebCrypto's buffers lie outside of the heap, which grows by hundreds of megabytes before a
+ * collector looks at them.
+ * @param {Bytes} part
+ */
+function discard(part) {
+  nowhere.postMessage(null, [part.buffer]);
 }
 
 /**
- * Makes a stream that asks for a part when its reader wants one, and no sooner.
+ * Makes a byte stream that asks for a part when its reader wants bytes, and no sooner. Into a reader's own buffer it copies;
+ * the parts themselves are freed.
  * @param {AsyncGenerator<Bytes, void, void>} parts
  * @param {(reason: unknown) => Promise<void>} giveUp
  * @returns {ReadableStream<Bytes>}
  */
 function streamOf(parts, giveUp) {
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        try {
-          const { value, done } = await parts.next();
-          if (done) {
-            controller.close();
-          } else {
-            controller.enqueue(value);
-          }
-        } catch (cause) {
-          giveUp(cause).catch(() => {});
-          throw cause;
-        }
-      },
-      cancel: giveUp,
+  let part = new Uint8Array();
+  let at = 0;
+  /** @param {ReadableByteStreamController} controller */
+  const pull = async (controller) => {
+    while (at === part.length) {
+      const { value, done } = await parts.next();
+      if (done) {
+        controller.close();
+        controller.byobRequest?.respond(0);
+        return;
+      }
+      part = value;
+      at = 0;
+    }
+    const request = /** @type {ReadableStreamBYOBRequest} */ (controller.byobRequest); // there always is one: see autoAllocateChunkSize
+    const view = /** @type {Uint8Array} */ (request.view);
+    const piece = part.subarray(at, at + view.byteLength);
+    new Uint8Array(view.buffer, view.byteOffset).set(piece);
+    at += piece.length;
+    request.respond(piece.length);
+    if (at === part.length) {
+      discard(part);
+      part = new Uint8Array();
+      at = 0;
+    }
+  };
+  return new ReadableStream({
+    type: "bytes",
+    autoAllocateChunkSize: SEGMENT_PLAIN_SIZE,
+    async pull(controller) {
+      try {
+        await pull(controller);
+      } catch (cause) {
+        giveUp(cause).catch(() => {});
+        throw cause;
+      }
     },
-    { highWaterMark: 0 },
-  );
+    cancel: giveUp,
+  });
 }
 
 /**

@@ -56,6 +56,7 @@ func (r *record) sealed() io.Reader {
 func (c *Consortium) Handler(dir http.FileSystem) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServer(dir))
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /block", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(Block()) })
 	mux.HandleFunc("GET /gateways", c.listGateways)
 	mux.HandleFunc("POST /records", serve(c.Seal))
@@ -70,8 +71,8 @@ func isolated(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Embedder-Policy", "require-corp")
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "+
-			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "+
+			"connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
 		next.ServeHTTP(w, r)
 	})
 }

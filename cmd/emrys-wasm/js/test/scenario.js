@@ -111,15 +111,16 @@ export async function share(lib, emrys, server, { size = 1000, threshold = 2, li
 }
 
 /**
- * Reads a stream to its end and compares it with the block, over and over. Returns its length.
+ * Reads a byte stream to its end into one buffer and compares it with the block, over and over. Returns its length.
  * @param {ReadableStream<Uint8Array>} stream
  * @param {Uint8Array} block
  * @param {number} [offset]
  */
 export async function compare(stream, block, offset = 0) {
   let at = offset;
-  for (const reader = stream.getReader(); ; ) {
-    const { value, done } = await reader.read();
+  let buffer = new ArrayBuffer(1 << 18);
+  for (const reader = stream.getReader({ mode: "byob" }); ; ) {
+    const { value, done } = await reader.read(new Uint8Array(buffer));
     if (done) {
       return at - offset;
     }
@@ -134,5 +135,6 @@ export async function compare(stream, block, offset = 0) {
       i += n;
       at += n;
     }
+    buffer = value.buffer;
   }
 }

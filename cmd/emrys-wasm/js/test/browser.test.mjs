@@ -1,0 +1,83 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// A patient's and a reader's device in Chromium, under the content security policy that docs/browser.md recommends.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, memoryOfChildren } from "./chromium.mjs";
+
+const { EMRYS_SERVER: server } = process.env;
+const MIB = 1 << 20;
+
+let browser;
+let page;
+const complaints = [];
+const notExtractable = "InvalidAccessError: Failed to execute 'exportKey' on 'SubtleCrypto': key is not extractable";
+before(async () => {
+  browser = await launch();
+  page = await browser.newPage();
+  page.on("console", (m) => complaints.push(m.text()));
+  page.on("pageerror", (e) => complaints.push(String(e)));
+  await open();
+});
+after(async () => browser?.close());
+
+async function open() {
+  await page.goto(`${server}/test/page.html`);
+  await page.waitForSelector("html[data-ready]", { state: "attached" });
+}
+
+const step = (name, args) => page.evaluate(([n, a]) => globalThis.step(n, a), [name, args]);
+
+test("a record that 3 of 5 re-encrypt opens to the last byte, and no key can be extracted", async () => {
+  for (const padded of [false, true]) {
+    const size = 700000;
+    const got = await step("share", { size, padded, liars: ["Hospital5MSP"] });
+    assert.deepEqual(got, {
+      read: size, range: 300, extractable: false, refused: ["Hospital5MSP"],
+      export: notExtractable, readerExport: notExtractable,
+    });
+  }
+});
+
+test("what is not this reading's, and a payload that was altered, is refused", async () => {
+  const plain = 262116;
+  assert.deepEqual(await step("refusals"), {
+    request: "too_few_fragments", few: "too_few_fragments", commitment: "commitment",
+    altered: ["authentication", plain], cut: ["truncated", 2 * plain], extended: ["trailing", 2 * plain], whole: ["", 600000],
+  });
+});
+
+test("a reading key that cannot be extracted outlives the page", async () => {
+  const kept = await step("keepKey");
+  await open();
+  assert.equal(await step("readWithKeptKey"), kept);
+});
+
+test("the program runs in a worker, which gives its page the payload key alone", async () => {
+  assert.equal(await step("worker"), 5000);
+});
+
+test("a payload of 1 GiB streams with flat memory", async () => {
+  await step("stream", { size: 32 * MIB });
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const heap = async () => (await session.send("Performance.getMetrics")).metrics.find((m) => m.name === "JSHeapUsedSize").value;
+  const before = { processes: memoryOfChildren(), heap: await heap() };
+  let processes = before.processes;
+  const sampling = setInterval(() => (processes = Math.max(processes, memoryOfChildren())), 100);
+  try {
+    const { read, seconds } = await step("stream", { size: 1024 * MIB });
+    assert.equal(read, 1024 * MIB);
+    const growth = { processes: processes - before.processes, heap: (await heap()) - before.heap };
+    const mb = (n) => `${(n / 1e6).toFixed(0)} MB`;
+    console.log(`1 GiB in ${seconds.toFixed(1)} s; all processes ${mb(before.processes)} and at most ${mb(growth.processes)} more; heap ${mb(growth.heap)} more`);
+    assert.ok(growth.processes < 200 * MIB, `the browser grew by ${growth.processes} bytes`);
+    assert.ok(growth.heap < 50 * MIB, `the page's heap grew by ${growth.heap} bytes`);
+  } finally {
+    clearInterval(sampling);
+  }
+});
+
+test("the page complained of nothing", () => assert.deepEqual(complaints, []));
