@@ -60,14 +60,16 @@
 //     hospitals are used through the standard library's module only, and it runs under GODEBUG=fips140=only.
 //   - Signatures are P-256 only. A quantum computer could forge new ones, which does not open old records.
 //   - Go gives no way to erase memory reliably. Temporary secrets are cleared where that is cheap; do not rely on it.
-//   - Arithmetic on secrets runs in constant time; how long a refusal takes may tell which check failed.
+//   - Arithmetic on secrets runs in constant time; how long a refusal takes may tell which check failed. docs/side-channels.md
+//     says how that was looked at.
 //
 // # Algebra
 //
 // G is the generator of P-256, n its order, U a second generator of unknown logarithm. H_s(label, parts…) is
 // expand_message_xmd (RFC 9380, 5.3.1) with SHA-256 and domain tag "EMRYS-PRE-V1-P256-" ‖ label over the parts, each preceded
 // by its length as four bytes big-endian, to 48 bytes, modulo n. H(label, parts…) is SHA-256 over suite name, label and parts,
-// length-prefixed alike. x(P) is the x coordinate.
+// length-prefixed alike. x(P) is the x coordinate. Package algebra has the equations as code, for any group; this package has
+// the hashes, contexts and encodings.
 //
 //	Encapsulate  r, u secret; E = rG, V = uG; s = u + r·H_s("capsule", pk, ctx, E, V);
 //	             K_pre = HKDF(x((r+u)·pk); "K_pre", E, V, s, ctx)
