@@ -26,7 +26,7 @@ func capsuleFragments(m *maker) {
 		"E1": f.E1, "V1": f.V1, "id": f.ID, "X_A": f.XA, "U1": f.U1, "h": f.H, "z": f.Z, "signature": f.Signature, "grant": f.Grant, "gateway": f.Gateway,
 	})
 	for _, b := range append(brokenObjects(good, capsuleFragmentPlaces()), brokenIDs(good, 324)...) {
-		m.bad("P9.2", "decode_capsule_fragment", "no capsule fragment: "+b.why, in{"capsule_fragment": b.bytes}, "malformed")
+		m.bad("P5.4 P5.5 P9.2", "decode_capsule_fragment", "no capsule fragment: "+b.why, in{"capsule_fragment": b.bytes}, "malformed")
 	}
 	m.bad("P9.2", "decode_capsule_fragment", "no capsule fragment: a key fragment", in{"capsule_fragment": w.keyFragments[0].Bytes()}, "malformed")
 	m.capsuleFragmentProofs(w, f)
@@ -41,7 +41,7 @@ func (m *maker) reencryptions(w *world) {
 		nonce := k.Nonce(random, w.capsule, w.names, w.ctx, w.request)
 		f := ref.Reencrypt(k, w.capsule, w.names, w.ctx, w.request, nonce)
 		m.ok("P9.1", "reencrypt", fmt.Sprintf("gateway %d re-encrypts", i+1), inputs(k, random), in{"capsule_fragment": f.Bytes()}, in{"w": nonce})
-		m.ok("P9.4", "verify_capsule_fragment", fmt.Sprintf("the capsule fragment of gateway %d", i+1),
+		m.ok("P9.3 P9.4", "verify_capsule_fragment", fmt.Sprintf("the capsule fragment of gateway %d", i+1),
 			w.keys("capsule_fragment", f.Bytes(), "capsule", w.capsule.Bytes(), "gateway", k.Gateway, "ctx", w.ctx, "grant", w.grant, "request", w.request),
 			in{"commitment": k.Commitment()})
 	}

@@ -25,7 +25,7 @@ func capsules(m *maker) {
 	good := w.capsule.Bytes()
 	m.ok("P7", "decode_capsule", "a capsule taken apart", in{"capsule": good}, in{"E": w.capsule.E, "V": w.capsule.V, "s": w.capsule.S})
 	for _, b := range brokenObjects(good, capsulePlaces()) {
-		m.bad("P7", "decode_capsule", "no capsule: "+b.why, in{"capsule": b.bytes}, "malformed")
+		m.bad("P5.4 P7", "decode_capsule", "no capsule: "+b.why, in{"capsule": b.bytes}, "malformed")
 	}
 	m.capsuleProofs(w)
 }

@@ -127,7 +127,7 @@ func (p *packer) keysAndLengths() {
 		why         string
 		dek, fileID []byte
 	}{{"the keys of container.md C14", dek[:], fileID[:]}, {"the keys of most payloads here", p.dek, p.fileID}} {
-		p.ok("C2", "container_keys", c.why, in{"dek": c.dek, "file_id": c.fileID}, in{
+		p.ok("C2 C14", "container_keys", c.why, in{"dek": c.dek, "file_id": c.fileID}, in{
 			"plain_key": ref.Plain.PayloadKey(c.dek, c.fileID), "plain_commitment": ref.Plain.Commitment(c.dek, c.fileID),
 			"padded_key": ref.Padded.PayloadKey(c.dek, c.fileID), "padded_commitment": ref.Padded.Commitment(c.dek, c.fileID),
 		})
@@ -163,8 +163,8 @@ func (p *packer) whole() {
 	}
 	k := p.payload(p.recipe(ref.Plain, 600000, 0xa1))
 	again := p.payload(p.recipe(ref.Plain, 600000, 0xb1))
-	p.read("segments of two attempts to seal the same content, one per place", k,
-		"pieces", []any{p.segment(k, 0), p.segment(again, 1), p.segment(k, 2)})
+	p.ok("C9.2", "read", "segments of two attempts to seal the same content, one per place",
+		p.inputs(k, "pieces", []any{p.segment(k, 0), p.segment(again, 1), p.segment(k, 2)}), p.outputs(k, p.recipes[k].Content))
 	for _, c := range []struct {
 		why, class string
 		released   uint64
@@ -360,9 +360,9 @@ func (p *packer) padding() {
 	cut("the last byte cut off", "truncated", "pieces", []any{p.piece(long, 0, end-1)})
 	cut("a byte left over", "trailing", "pieces", append(p.all(long), in{"bytes": []byte{0}}))
 	p.refuseRead("C6", "the segment in which the content ends altered", long, "authentication", before, "flips", flipAt(32*ref.Segment+20))
-	p.ok("C7", "read_range", "the range is far from the padding that is wrong", p.inputs(far, "offset", uint64(1000), "length", uint64(1000)),
+	p.ok("C7 C8", "read_range", "the range is far from the padding that is wrong", p.inputs(far, "offset", uint64(1000), "length", uint64(1000)),
 		p.outputs(far, ref.Counting(n)[1000:2000]))
-	p.refuse("C7", "read_range", "the segment in which the content ends is altered, a byte of it is wanted",
+	p.refuse("C7 C8", "read_range", "the segment in which the content ends is altered, a byte of it is wanted",
 		p.inputs(long, "offset", uint64(n-1), "length", uint64(1), "flips", flipAt(32*ref.Segment+20)), vectors.Failure{Class: "authentication"})
 }
 
@@ -373,11 +373,11 @@ func (p *packer) ranges() {
 		end := len(p.stored[k])
 		border := 262116 - int(map[ref.Layout]uint64{ref.Padded: 8}[l]) //nolint:gosec // small
 		ok := func(why string, from, to uint64, length uint64, changes ...any) {
-			p.ok("C7", "read_range", fmt.Sprintf("%s, %s", why, l), p.inputs(k, append([]any{"offset", from, "length", length}, changes...)...),
+			p.ok("C7 C8", "read_range", fmt.Sprintf("%s, %s", why, l), p.inputs(k, append([]any{"offset", from, "length", length}, changes...)...),
 				p.outputs(k, content[min(from, 600000):to]))
 		}
 		bad := func(why, class string, from, length uint64, changes ...any) {
-			p.refuse("C7", "read_range", fmt.Sprintf("%s, %s", why, l), p.inputs(k, append([]any{"offset", from, "length", length}, changes...)...),
+			p.refuse("C7 C8", "read_range", fmt.Sprintf("%s, %s", why, l), p.inputs(k, append([]any{"offset", from, "length", length}, changes...)...),
 				vectors.Failure{Class: class})
 		}
 		b := uint64(border) //nolint:gosec // positive
@@ -419,12 +419,12 @@ func (p *packer) ranges() {
 		wrong := p.recipe(l, 600000, 0x51)
 		wrong.Patches = map[int][]byte{0: binary.BigEndian.AppendUint64(nil, 700000)}
 		w := p.payload(wrong)
-		p.refuse("C7", "read_range", "a range of a payload whose length field is wrong", p.inputs(w, "offset", uint64(300000), "length", uint64(1)), vectors.Failure{Class: "padding"})
+		p.refuse("C7 C8", "read_range", "a range of a payload whose length field is wrong", p.inputs(w, "offset", uint64(300000), "length", uint64(1)), vectors.Failure{Class: "padding"})
 		wrong = p.recipe(l, 600000, 0x52)
 		wrong.Patches = map[int][]byte{606000: {1}}
 		w = p.payload(wrong)
-		p.refuse("C7", "read_range", "a range in the segment whose padding is wrong", p.inputs(w, "offset", uint64(599990), "length", uint64(1)), vectors.Failure{Class: "padding"})
-		p.ok("C7", "read_range", "a range in another segment than that whose padding is wrong",
+		p.refuse("C7 C8", "read_range", "a range in the segment whose padding is wrong", p.inputs(w, "offset", uint64(599990), "length", uint64(1)), vectors.Failure{Class: "padding"})
+		p.ok("C7 C8", "read_range", "a range in another segment than that whose padding is wrong",
 			p.inputs(w, "offset", uint64(300000), "length", uint64(1)), p.outputs(w, content[300000:300001]))
 	}
 }

@@ -32,7 +32,7 @@ func fragments(m *maker) {
 		m.ok("P8.2", "decode_key_fragment", fmt.Sprintf("a key fragment of a gateway id of %d bytes: %.12s", len(id), id), in{"fragment": k.Bytes()}, keyFragmentFields(k))
 	}
 	for _, b := range append(brokenObjects(good, keyFragmentPlaces()), brokenIDs(good, 226)...) {
-		m.bad("P8.2", "decode_key_fragment", "no key fragment: "+b.why, in{"fragment": b.bytes}, "malformed")
+		m.bad("P5.4 P5.5 P8.2", "decode_key_fragment", "no key fragment: "+b.why, in{"fragment": b.bytes}, "malformed")
 	}
 	m.bad("P8.2", "decode_key_fragment", "no key fragment: a U of its own behind X_A", in{"fragment": splice(good, 97, 0, ref.U())}, "malformed")
 	m.bad("P8.2", "decode_key_fragment", "no key fragment: a capsule fragment", in{"fragment": w.reencrypt(k).Bytes()}, "malformed")
@@ -76,10 +76,10 @@ func (m *maker) thresholds() {
 		many[i] = fmt.Sprintf("G%d", i)
 	}
 	ok := func(why string, gateways []string, t int) {
-		m.ok("P8.1", "check_threshold", why, in{"gateways": gateways, "threshold": t}, in{})
+		m.ok("P8.1 P12.1 P16", "check_threshold", why, in{"gateways": gateways, "threshold": t}, in{})
 	}
 	bad := func(why string, gateways []string, t int) {
-		m.bad("P8.1", "check_threshold", why, in{"gateways": gateways, "threshold": t}, "parameter")
+		m.bad("P8.1 P12.1 P16", "check_threshold", why, in{"gateways": gateways, "threshold": t}, "parameter")
 	}
 	ok("one of three", three, 1)
 	ok("three of three", three, 3)
@@ -107,7 +107,7 @@ func (m *maker) keyFragmentProofs(w *world) {
 	k := w.keyFragments[0]
 	inputs := w.keys("fragment", k.Bytes(), "gateway", k.Gateway, "grant", w.grant)
 	for i, k := range w.keyFragments {
-		m.ok("P8.3", "verify_key_fragment", fmt.Sprintf("the key fragment of gateway %d", i+1),
+		m.ok("P8.3 P8.4", "verify_key_fragment", fmt.Sprintf("the key fragment of gateway %d", i+1),
 			with(inputs, "fragment", k.Bytes(), "gateway", k.Gateway), in{"commitment": k.Commitment()})
 	}
 	bad := func(why string, changes ...any) {

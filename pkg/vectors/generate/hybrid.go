@@ -35,7 +35,7 @@ func hybrid(m *maker) {
 		s := ref.NewSealing(m.random)
 		sealed := ref.Seal(h.Public(), c.info, c.plaintext, s)
 		ss, _ := ref.EncapsulateHybrid(h.Public(), s.Message, s.Y)
-		m.ok("P11.3", "hybrid_seal", "sealing "+c.why, in{
+		m.ok("P11.2 P11.3", "hybrid_seal", "sealing "+c.why, in{
 			"private": h.Private, "public": h.Public(), "info": c.info, "plaintext": c.plaintext, "m": s.Message, "y": s.Y, "nonce": s.Nonce,
 		}, in{"sealed": sealed}, in{"ss": ss, "K": ref.SealKey(ss, c.info)})
 		m.ok("P11.3", "hybrid_open", "opening "+c.why, in{"private": h.Private, "info": c.info, "sealed": sealed}, in{"plaintext": c.plaintext})
@@ -63,7 +63,7 @@ func (m *maker) sealedMalformed(h *ref.Hybrid, inputs in, sealed, info, plaintex
 		{"without its KEM id", sealed[2:]},
 		{"1183 zero bytes", make([]byte, sealMin)},
 	} {
-		m.bad("P11.3", "hybrid_open", "no sealed object: "+b.why, with(inputs, "sealed", b.bytes), "malformed")
+		m.bad("P11.3 P17", "hybrid_open", "no sealed object: "+b.why, with(inputs, "sealed", b.bytes), "malformed")
 	}
 	for _, private := range [][]byte{{}, h.Private[:31], append(bytes.Clone(h.Private), 0)} {
 		m.bad("P11.3", "hybrid_open", fmt.Sprintf("opened with a private key of %d bytes", len(private)), with(inputs, "private", private), "malformed")
@@ -113,7 +113,7 @@ func (m *maker) sealedAltered(h *ref.Hybrid, inputs in, sealed []byte) {
 // sealedOtherwise adds objects that were sealed to the right key in another way than this one.
 func (m *maker) sealedOtherwise(h *ref.Hybrid, inputs in, info, plaintext []byte, s ref.Sealing) {
 	bad := func(why string, changes ...any) {
-		m.bad("P11.3", "hybrid_open", why, with(inputs, changes...), "decrypt")
+		m.bad("P11.2 P11.3", "hybrid_open", why, with(inputs, changes...), "decrypt")
 	}
 	bad("opened with another private key", "private", m.random.Bytes(32))
 	bad("opened under another info", "info", ref.Joined("hospital copy", digest("record 1")))

@@ -28,7 +28,7 @@ func keys(m *maker) {
 		{"some point", good},
 		{"the point of the smallest x", ref.Join([]byte{2}, ref.B32(smallX()))},
 	} {
-		m.ok("P5.1", "decode_point", p.why+" is a point", in{"point": p.p}, in{"key_id": keyID(p.p)})
+		m.ok("P5.1 P5.7", "decode_point", p.why+" is a point", in{"point": p.p}, in{"key_id": keyID(p.p)})
 	}
 	for _, b := range brokenPoints(good) {
 		m.bad("P5.1", "decode_point", "no point: "+b.why, in{"point": b.bytes}, "malformed")
@@ -148,7 +148,7 @@ func (m *maker) hybridKeys() {
 		m.bad("P11.1", "decode_hybrid_private", "no hybrid private key: "+b.why, in{"private": b.bytes}, "malformed")
 	}
 	public := ref.NewHybrid(private).Public()
-	m.ok("P11.1", "decode_hybrid_public", "a hybrid public key", in{"public": public}, in{"key_id": keyID(public)})
+	m.ok("P5.7 P11.1", "decode_hybrid_public", "a hybrid public key", in{"public": public}, in{"key_id": keyID(public)})
 	large := bytes.Clone(public) // the first coefficient, 12 bits little-endian, becomes 3329
 	large[0], large[1] = 0x01, public[1]&0xf0|0x0d
 	last := bytes.Clone(public) // and the last one 4095

@@ -55,7 +55,7 @@ func (m *maker) expansions() {
 	for _, label := range []string{"capsule", "capsule r", "capsule u", "d", "x", "reencryption", "reencryption nonce"} {
 		for i, parts := range [][][]byte{{}, {[]byte("one"), []byte("two")}, {m.random.Bytes(33), m.random.Bytes(32)}} {
 			expanded := ref.Expand(ref.Parts(parts...), ref.Suite+"-P256-"+label, 48)
-			m.ok("P4.3", "hash_to_scalar", fmt.Sprintf("H_s under %q, %d", label, i+1), in{"label": label, "parts": parts},
+			m.ok("P4.3 P4.6", "hash_to_scalar", fmt.Sprintf("H_s under %q, %d", label, i+1), in{"label": label, "parts": parts},
 				in{"scalar": ref.HashToScalar(label, parts...)}, in{"expanded": expanded})
 		}
 	}

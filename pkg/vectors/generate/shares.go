@@ -82,10 +82,10 @@ func (m *maker) openShares(good sealedShare) {
 	share := s.entry()
 	inputs := in{"private": s.toGateway.Private, "ctx": s.ctx, "share": share}
 	ok := func(why string, s sealedShare) {
-		m.ok("P12.2", "open_share", why, with(inputs, "share", s.entry()), in{"y": s.y, "salt": s.salt})
+		m.ok("P12.2 P12.3", "open_share", why, with(inputs, "share", s.entry()), in{"y": s.y, "salt": s.salt})
 	}
 	bad := func(why, class string, changes ...any) {
-		m.badBy("P12.2", "open_share", why, with(inputs, changes...), class, s.gateway)
+		m.badBy("P12.2 P12.3", "open_share", why, with(inputs, changes...), class, s.gateway)
 	}
 	ok("a gateway's share", s)
 	last := good
@@ -100,7 +100,7 @@ func (m *maker) openShares(good sealedShare) {
 	bad("a share opened with another gateway's key", "decrypt", "private", s.toReader.Private)
 	bad("a share of another record", "decrypt", "ctx", digest("record 2"))
 	for _, c := range changedShares(s) {
-		m.badBy("P12.2", "open_share", "a share whose entry has "+c.why, with(inputs, "share", with(share, c.changes...)), "decrypt", c.gateway)
+		m.badBy("P12.2 P12.3", "open_share", "a share whose entry has "+c.why, with(inputs, "share", with(share, c.changes...)), "decrypt", c.gateway)
 	}
 	sealed := share["sealed"].([]byte) //nolint:forcetypeassert // set by entry
 	for _, b := range brokenSeals(sealed) {

@@ -42,7 +42,7 @@ func Mod(x *big.Int) *big.Int { return new(big.Int).Mod(x, Order()) }
 // B32 writes a number below 2^256 as 32 bytes.
 func B32(x *big.Int) []byte { return x.FillBytes(make([]byte, 32)) }
 
-// PlusMod, TimesMod, MinusMod and InvMod calculate modulo n.
+// PlusMod is a+b modulo n.
 func PlusMod(a, b *big.Int) *big.Int { return Mod(new(big.Int).Add(a, b)) }
 
 // TimesMod is a·b modulo n.

@@ -58,7 +58,7 @@ func Combine(ssPQ, ssT, ctT, pkT []byte) []byte {
 	return h[:]
 }
 
-// Encapsulate is pre.md P11.1 with the ML-KEM message and the ephemeral scalar given.
+// EncapsulateHybrid is pre.md P11.1 with the ML-KEM message and the ephemeral scalar given.
 func EncapsulateHybrid(public, message []byte, y *big.Int) (ss, enc []byte) {
 	ek := Must(mlkem.NewEncapsulationKey768(public[:1184]))
 	ssPQ, ctPQ, err := mlkemtest.Encapsulate768(ek, message)
@@ -159,4 +159,9 @@ func MLKEMSecret(public, message []byte) []byte {
 		panic(err)
 	}
 	return ss
+}
+
+// OpenGCM opens nonce ‖ ciphertext ‖ tag.
+func OpenGCM(key, box, aad []byte) ([]byte, error) {
+	return newGCM(key).Open(nil, box[:12], box[12:], aad)
 }
