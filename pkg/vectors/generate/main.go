@@ -6,6 +6,7 @@
 // files are the promise: run it to add cases, and read the difference.
 //
 //	go run ./pkg/vectors/generate [directory]
+//	go run ./pkg/vectors/generate corpus        seeds for the fuzz targets of pkg/pre, from the same cases
 package main
 
 import (
@@ -36,10 +37,13 @@ func subjects() map[string]func(*maker) {
 
 func main() {
 	dir := filepath.Join("docs", "spec", "vectors")
-	if len(os.Args) > 1 {
+	generate := writeAll
+	if len(os.Args) > 1 && os.Args[1] == "corpus" {
+		dir, generate = filepath.Join("pkg", "pre", "testdata", "fuzz"), writeCorpus
+	} else if len(os.Args) > 1 {
 		dir = os.Args[1]
 	}
-	if err := writeAll(dir); err != nil {
+	if err := generate(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "generate vectors:", err)
 		os.Exit(1)
 	}
