@@ -23,9 +23,6 @@ const (
 	answerTimeout = 2 * time.Minute
 	// maxResumes is how often in a row a download is resumed without a segment gained.
 	maxResumes = 8
-	// transferWorkers seal or open: one keeps up with any disk and connection,
-	// the other lets it go on while the digest, which is slower, is computed.
-	transferWorkers seal.Workers = 2
 )
 
 // contentSource opens a ticket's ciphertext wherever the container asks for it.

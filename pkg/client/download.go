@@ -26,7 +26,7 @@ func (o *Opened) Stream(ctx context.Context, w io.Writer, progress Progress) err
 	source := &contentSource{client: o.client, ctx: within, ticket: o.Disclosure.ID}
 	digest := sha256.New()
 	content := seal.NewSourceReader(source.open, o.key, o.Manifest.FileID, o.Manifest.PlainSize,
-		o.layout, transferWorkers, seal.Tee{Writer: digest}, seal.Retry{Attempts: maxResumes, Pause: source.pause})
+		o.layout, seal.Tee{Writer: digest}, seal.Retry{Attempts: maxResumes, Pause: source.pause})
 	defer func() { _ = content.Close() }()
 	out := &progressWriter{destination: w, report: progress}
 	if _, err := content.WriteTo(out); err != nil {

@@ -212,8 +212,12 @@ func (w *writing) upload(ctx context.Context, content io.Reader, u Upload) (*api
 	return &stored, nil
 }
 
+// options are those of the sealing. One worker is enough: the digest takes
+// three times as long as the cipher, and best finds what it reads in the cache
+// of the core that sealed it. What can be done meanwhile, reading and sending,
+// is done meanwhile.
 func (w *writing) options(digest io.Writer, u Upload) []seal.WriteOption {
-	options := []seal.WriteOption{transferWorkers, seal.Tee{Writer: digest}}
+	options := []seal.WriteOption{seal.Tee{Writer: digest}}
 	if w.layout == seal.Padded {
 		options = append(options, seal.Pad(u.Size))
 	}

@@ -22,8 +22,7 @@ type slot struct {
 	room  []byte // for out; nil until it is needed
 	aad   additional
 
-	computed bool // sealed or opened; guarded by the ring
-	finished bool // has passed the tee as well; guarded by the ring
+	finished bool // done, tee included; guarded by the ring
 }
 
 // input returns the slot's own buffer for what goes in, of at least size bytes.
@@ -46,11 +45,12 @@ func (s *slot) output(size int) []byte {
 // tee in that order.
 //
 // With one worker submit does all the work. With more, submit only queues; helpers, which are goroutines that end as soon
-// as they find nothing to do, and the caller while it waits, take segments from the queue. No helper ever waits for
-// anything, so none outlives an abandoned ring by more than the work that was queued. That the caller works as well
-// matters: waking a sleeping goroutine takes about as long as sealing a segment.
+// as they find the queue empty, and the caller while it waits, take segments from the queue. A helper waits for nothing but
+// its turn at the tee, so none outlives an abandoned ring by more than the work that was queued. That the caller works as
+// well matters: waking a sleeping goroutine takes about as long as sealing a segment. So does that each segment meets the
+// tee where it was computed, in that core's cache: a hash of bytes that are somewhere else is a third slower.
 //
-// The methods are for one goroutine, except step.
+// The methods are for one goroutine, except help and step.
 type ring struct {
 	box     *box
 	opening bool
@@ -63,7 +63,6 @@ type ring struct {
 	claimed   uint64 // begun
 	passed    uint64 // through the tee
 	taken     uint64 // by the caller
-	passing   bool   // somebody writes to the tee
 	helpers   int
 	limit     int // of helpers
 }
@@ -107,7 +106,7 @@ func (r *ring) submit() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.computed, s.finished = false, false
+	s.finished = false
 	r.submitted++
 	if r.helpers < r.limit {
 		r.helpers++
@@ -124,32 +123,29 @@ func (r *ring) help() {
 	r.helpers--
 }
 
-// step does one piece of work and reports whether there was one. It is called with mu locked, and unlocks it meanwhile.
+// step takes a segment from the queue, does what is to be done with it, and reports whether there was one. It is called with mu
+// locked, and unlocks it meanwhile.
 func (r *ring) step() bool {
-	if s := r.slot(r.passed); !r.passing && r.passed < r.claimed && s.computed {
-		r.passing = true
-		r.mu.Unlock()
-		s.pass(r.tee, r.opening)
-		r.mu.Lock()
-		r.passing = false
-		r.passed++
-		s.finished = true
-		r.changed.Signal()
-		return true
-	}
 	if r.claimed == r.submitted {
 		return false
 	}
-	s := r.slot(r.claimed)
+	number := r.claimed
+	s := r.slot(number)
 	r.claimed++
 	r.mu.Unlock()
 	s.compute(r.box, r.opening)
 	r.mu.Lock()
-	s.computed = true
-	if r.tee == nil {
-		s.finished = true
+	if r.tee != nil {
+		for r.passed != number { // whoever has the segment before passes it without waiting for this one
+			r.changed.Wait()
+		}
+		r.mu.Unlock()
+		s.pass(r.tee, r.opening)
+		r.mu.Lock()
+		r.passed++
 	}
-	r.changed.Signal()
+	s.finished = true
+	r.changed.Broadcast()
 	return true
 }
 

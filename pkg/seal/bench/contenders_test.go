@@ -114,7 +114,9 @@ func emrys(t testing.TB, name string, workers seal.Workers, push bool, layout se
 	}
 	if push {
 		c.open, c.at = nil, nil // those of the reader
-		c.seal = func(dst io.Writer, content []byte) error { return push64(seal.NewWriter(dst, key, id, opts...), content) }
+		c.seal = func(dst io.Writer, content []byte) error {
+			return push64(seal.NewWriter(dst, key, id, opts...), content)
+		}
 	}
 	if workers > 1 {
 		c.at = nil // it has no workers
