@@ -95,6 +95,12 @@ func contexts(m *maker) {
 	for _, b := range brokenPoints(good["scope_key"].(ref.Point)) { //nolint:forcetypeassert // set above
 		bad("the scope key is "+b.why, "scope_key", b.bytes)
 	}
+	for _, name := range []string{"epoch", "segment_size", "version"} {
+		bad(name+" of 2^32", name, 1<<32)
+	}
+	bad("threshold 256", "threshold", 256)
+	bad("plain_size of 2^64", "plain_size", "18446744073709551616")
+	bad("cipher_size of 2^64", "cipher_size", "18446744073709551616")
 	bad("no author key", "author_key", []byte{})
 	bad("an author key of 2049 bytes", "author_key", bytes.Repeat([]byte{1}, 2049))
 	bad("segment size zero", "segment_size", 0)

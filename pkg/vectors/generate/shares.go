@@ -204,6 +204,10 @@ func (m *maker) openResealed(good sealedShare) {
 		odd = odd.finish()
 		bad("a committed share whose value is "+b.why, "malformed", "share", odd.entry(), "sealed", odd.resealed())
 	}
+	both := good
+	both.y, both.commitmentFor = make([]byte, 32), digest("another")
+	both = both.finish()
+	bad("a share of value zero that is not the committed one: the commitment is checked first", "share", "share", both.entry(), "sealed", both.resealed())
 	none := good
 	none.index = 0
 	none = none.finish()
@@ -274,6 +278,8 @@ func (m *maker) combinations(ctx []byte) {
 	first := pick(1, 2, 3)
 	first[0] = with(share(1), "ctx", digest("record 2"))
 	m.badBy("P12.5", "combine", "the first share is of another record than the rest", in{"threshold": 3, "shares": first}, "share", "Hospital2MSP")
+	m.bad("P12.5", "combine", "threshold zero, and of two records: the threshold is checked first",
+		in{"threshold": 0, "shares": []any{share(1), with(share(2), "ctx", digest("record 2"))}}, "parameter")
 	m.badBy("P12.5", "combine", "too few, and of two records: the records are checked first",
 		in{"threshold": 3, "shares": []any{share(1), with(share(2), "ctx", digest("record 2"))}}, "share", "Hospital2MSP")
 }
