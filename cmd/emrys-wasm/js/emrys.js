@@ -385,8 +385,8 @@ export class Emrys {
   }
 
   /**
-   * Opens a record from the gateways' answers. Answers that fail verification are named in refused and do not hurt as long
-   * as enough remain. threshold is the grant's.
+   * Opens a record from the gateways' answers. They are verified in their order, as many as it takes; those that fail are
+   * named in refused and do not hurt as long as enough remain. threshold is the grant's.
    * @param {SealedRecord & {reader: ReadingKey | ForeignKey, hybrid: HybridKey, delegating: Uint8Array, signer: Uint8Array,
    *   grant: Uint8Array, request: Uint8Array, threshold: number, answers: Answer[]}} args
    * @returns {Promise<DataKey & {refused: Refusal[]}>}

@@ -35,6 +35,7 @@ type reading struct {
 	view    *ledgerapi.ManifestView
 	scope   device.Fields
 	reader  device.Fields
+	readers device.Fields // hybrid key
 	opening device.Fields
 	own     device.Fields
 }
@@ -81,7 +82,13 @@ func newReading(t testing.TB, padded bool) *reading {
 // grant gives access to a new reader and lets every gateway answer.
 func (r *reading) grant(seed float64) {
 	r.reader = do(r.t, r.device, "generateReadingKey", nil)
-	hybrid := do(r.t, r.device, "deriveHybrid", device.Fields{"seed": seed, "purpose": "reader", "epoch": 1.0})
+	r.readers = do(r.t, r.device, "deriveHybrid", device.Fields{"seed": seed, "purpose": "reader", "epoch": 1.0})
+	r.grantAgain()
+}
+
+// grantAgain makes new fragments for the same reader under the same terms.
+func (r *reading) grantAgain() {
+	hybrid := r.readers
 	terms := emr.GrantTerms{
 		Channel: "emrys", Grant: "gra_33333333333333333333333333333333", Patient: patientID, Scope: scopeID, Epoch: 1,
 		Grantee: "cli_44444444444444444444444444444444", Org: "ReaderMSP", Reader: r.reader["public"].([]byte),
@@ -224,10 +231,32 @@ func TestRefusedAnswersAreNamed(t *testing.T) {
 		require.Equal(t, first["gateway"], liar.(device.Fields)["gateway"])
 	}
 	require.Len(t, opened["refused"], 2)
+	bad[0] = with(first, device.Fields{"share": []byte{2}})
+	unasked := with(r.opening, device.Fields{"answers": append(answers[1:threshold+1:threshold+1], bad...)})
+	require.Empty(t, do(t, r.device, "openShared", unasked)["refused"], "an answer that is not needed is not looked at")
 	_, failure := r.device.Call("openShared", with(r.opening, device.Fields{"answers": append(bad, answers[1:threshold]...)}))
 	require.NotNil(t, failure)
 	require.Equal(t, device.CodeTooFew, failure.Code)
 	require.NotEmpty(t, failure.Refused)
+}
+
+func TestFragmentsOfTwoRunsDoNotHideEachOther(t *testing.T) {
+	t.Parallel()
+	r := newReading(t, false)
+	first := r.opening["answers"].([]any)
+	r.grantAgain()
+	second := r.opening["answers"].([]any)
+	for name, answers := range map[string][]any{
+		"the smaller run first":  {first[0], first[1], second[2], second[3], second[4]},
+		"the smaller run last":   {second[0], second[1], second[2], first[3], first[4]},
+		"the smaller run within": {second[0], first[1], second[2], first[3], second[4]},
+	} {
+		_, failure := r.device.Call("openShared", with(r.opening, device.Fields{"answers": answers}))
+		require.Nil(t, failure, "%s: %v", name, failure)
+	}
+	_, failure := r.device.Call("openShared", with(r.opening, device.Fields{"answers": []any{first[0], first[1], second[2], second[3]}}))
+	require.NotNil(t, failure)
+	require.Equal(t, device.CodeTooFew, failure.Code)
 }
 
 func TestClosedSecretsAreCleared(t *testing.T) {

@@ -7,7 +7,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/emrys-health/emrys/pkg/pre"
 )
@@ -90,8 +92,8 @@ func (k foreignKey) ECDH(peer *pre.PublicKey) ([]byte, error) {
 	return x, nil
 }
 
-// openShared opens a record from the gateways' answers. Answers that fail verification are set aside, named, and do not
-// hurt as long as enough remain. (reader: handle, or {public, agree}; hybrid: handle; capsule, envelope, delegating, signer,
+// openShared opens a record from the gateways' answers. They are verified in their order, as many as it takes: those that fail
+// are set aside, named, and do not hurt as long as enough remain. (reader: handle, or {public, agree}; hybrid: handle; capsule, envelope, delegating, signer,
 // context, grant, request, threshold: of the grant; answers: gateway, capsule, share; fileId,
 // keyCommitment) -> handle: of the data key; refused.
 func (d *Device) openShared(a *arguments) (Fields, error) {
@@ -161,12 +163,40 @@ func preKeyOf(
 			fragments = append(fragments, f)
 		}
 	}
-	key, wrong, err := pre.OpenReport(reader, r.capsule, threshold, p, fragments)
+	key, wrong, err := openFirst(reader, r.capsule, threshold, p, fragments)
 	liars = append(liars, refused(wrong)...)
 	if err != nil {
 		return nil, liars, fmt.Errorf("open capsule fragments: %w", err)
 	}
 	return key, liars, nil
+}
+
+// openFirst is pre.OpenReport with no more fragments than it takes, since verifying one costs more than all the rest: first
+// threshold of them, and others in the place of refused ones. Only when that is not enough are all tried together, since
+// those of the larger run of Rekey may have been refused for the sake of a smaller one.
+func openFirst(
+	reader pre.ECDHer, c *pre.Capsule, threshold int, p pre.ReencryptParams, fragments []*pre.CapsuleFragment,
+) ([]byte, []*pre.GatewayError, error) {
+	n := min(threshold, len(fragments))
+	candidates, rest := slices.Clone(fragments[:n]), fragments[n:]
+	var liars []*pre.GatewayError
+	for len(rest) > 0 {
+		key, wrong, err := pre.OpenReport(reader, c, threshold, p, candidates)
+		liars = append(liars, wrong...)
+		if err == nil || !errors.Is(err, pre.ErrTooFewFragments) {
+			return key, liars, err
+		}
+		candidates = slices.DeleteFunc(candidates, func(f *pre.CapsuleFragment) bool {
+			return slices.ContainsFunc(wrong, func(e *pre.GatewayError) bool { return e.Gateway == f.Gateway() })
+		})
+		n = min(max(1, threshold-len(candidates)), len(rest))
+		candidates, rest = append(candidates, rest[:n]...), rest[n:]
+	}
+	key, wrong, err := pre.OpenReport(reader, c, threshold, p, candidates)
+	if err == nil || len(candidates) == len(fragments) || !errors.Is(err, pre.ErrTooFewFragments) {
+		return key, append(liars, wrong...), err
+	}
+	return pre.OpenReport(reader, c, threshold, p, fragments)
 }
 
 // shareKeyOf recovers K_share from re-sealed shares.
@@ -176,6 +206,9 @@ func shareKeyOf(
 	var liars []Refusal
 	var shares []pre.Share
 	for _, ans := range answers {
+		if len(shares) == r.envelope.Shares.Threshold {
+			break
+		}
 		entry, ok := r.envelope.Shares.ShareOf(ans.gateway)
 		if !ok {
 			liars = append(liars, Refusal{ans.gateway, CodeShare, "it holds no share of this record"})

@@ -6,13 +6,13 @@
 import * as scenario from "./scenario.js";
 
 /**
- * Returns the median time of f in milliseconds.
+ * Returns the median time of f in milliseconds, after some runs that do not count: a browser compiles what is hot twice.
  * @param {() => unknown} f
  * @param {number} [runs]
  */
-export async function median(f, runs = 31) {
+export async function median(f, runs = 41) {
   const times = [];
-  for (let i = -5; i < runs; i++) {
+  for (let i = -Math.min(10, runs); i < runs; i++) {
     const start = performance.now();
     await f();
     if (i >= 0) {

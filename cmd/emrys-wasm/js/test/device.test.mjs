@@ -199,6 +199,9 @@ test("a reader's opening is refused for anything that is not this reading's", as
   const stranger = await scenario.newReader(lib, emrys);
   await refused(emrys.openShared({ ...a, reader: stranger.key }), "too_few_fragments");
   await refused(emrys.openShared({ ...a, hybrid: stranger.hybrid }), "too_few_fragments");
+  const [first, ...others] = a.answers;
+  const wrong = { ...first, capsule: flipped(first.capsule, 200), share: flipped(first.share) };
+  assert.deepEqual((await emrys.openShared({ ...a, answers: [wrong, ...others] })).refused.map((r) => r.gateway), [first.gateway, first.gateway]);
   const moved = a.answers.map((x, i) => ({ ...x, gateway: a.answers[(i + 1) % a.answers.length].gateway }));
   await refused(emrys.openShared({ ...a, answers: moved }), "too_few_fragments");
   await refused(emrys.openShared({ ...a, answers: [a.answers[0], a.answers[0]] }), "parameter", /answered already/);
