@@ -5,6 +5,7 @@ package pre
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/hpke"
 	"crypto/sha256"
@@ -142,8 +143,11 @@ func TestHPKEVectorOfTheDraft(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, pub.Equal(key.Public()))
 
-	open := func() *hpke.Recipient {
-		r, err := hpke.NewRecipient(v.Encapsulation, key.key.hpke, hpke.HKDFSHA256(), hpke.AES128GCM(), v.Info)
+	open := func() (r *hpke.Recipient) {
+		// The first certified module refuses HPKE's own AEAD where only approved uses are allowed, as SealTo says.
+		fips140.WithoutEnforcement(func() {
+			r, err = hpke.NewRecipient(v.Encapsulation, key.key.hpke, hpke.HKDFSHA256(), hpke.AES128GCM(), v.Info)
+		})
 		require.NoError(t, err)
 		return r
 	}
