@@ -33,6 +33,7 @@ func capsuleFragments(m *maker) {
 }
 
 func (m *maker) reencryptions(w *world) {
+	m.begin("reencryptions")
 	inputs := func(k ref.KeyFragment, random *big.Int) in {
 		return w.keys("fragment", k.Bytes(), "capsule", w.capsule.Bytes(), "gateway", k.Gateway, "ctx", w.ctx, "grant", w.grant, "request", w.request, "k", random)
 	}
@@ -67,6 +68,7 @@ func (m *maker) reencryptions(w *world) {
 }
 
 func (m *maker) capsuleFragmentProofs(w *world, f ref.CapsuleFragment) {
+	m.begin("capsuleFragmentProofs")
 	good := w.keys("capsule_fragment", f.Bytes(), "capsule", w.capsule.Bytes(), "gateway", f.Gateway, "ctx", w.ctx, "grant", w.grant, "request", w.request)
 	bad := func(why string, changes ...any) {
 		m.badBy("P9.4", "verify_capsule_fragment", why, with(good, changes...), "proof", f.Gateway)
@@ -163,7 +165,12 @@ func (m *maker) alteredCapsuleFragments(w *world, good ref.CapsuleFragment) []al
 		*f = ref.Reencrypt(k, w.capsule, w.names, w.secondRecord, w.request, m.random.Scalar())
 	})
 	// z = h·rk, that is w = 0: all three first messages are the identity.
-	add("a proof whose first message is the identity", func(f *ref.CapsuleFragment) { f.Z = ref.TimesMod(f.H, k.RK) })
+	for _, identity := range []broken{{"one byte", []byte{0}}, {"33 zero bytes", make([]byte, 33)}, {"nothing", nil}} {
+		add("a proof whose first message is the identity, hashed as "+identity.why, func(f *ref.CapsuleFragment) {
+			f.H = f.Challenge(w.capsule, w.names, w.ctx, w.request, identity.bytes, identity.bytes, identity.bytes)
+			f.Z = ref.TimesMod(f.H, k.RK)
+		})
+	}
 	for i, left := range reencryptionParts() {
 		add("a challenge without "+left, func(f *ref.CapsuleFragment) { m.proveWithout(w, f, k, i) })
 	}

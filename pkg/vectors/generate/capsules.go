@@ -42,6 +42,7 @@ func (m *maker) encapsulation(w *world, why string, k *big.Int, ctx []byte) {
 
 // capsuleProofs adds capsules that decode and prove nothing, each for the public check and for the patient.
 func (m *maker) capsuleProofs(w *world) {
+	m.begin("capsuleProofs")
 	add := func(why string, c ref.Capsule, pkA ref.Point, ctx []byte, a *big.Int) {
 		m.bad("P7.2", "verify_capsule", why, in{"capsule": c.Bytes(), "pk_A": pkA, "ctx": ctx}, "proof")
 		m.bad("P7.3", "decapsulate", why+", for the patient", in{"a": a, "capsule": c.Bytes(), "ctx": ctx}, "proof")

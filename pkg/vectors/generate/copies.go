@@ -62,6 +62,7 @@ func copies(m *maker) {
 }
 
 func (m *maker) sealedFragments(h *ref.Hybrid) {
+	m.begin("sealedFragments")
 	w := newWorld(m.random, 2, 3)
 	k := w.keyFragments[0]
 	info := func(grant []byte, gateway string) []byte {

@@ -18,6 +18,7 @@ func envelopes(m *maker) {
 }
 
 func (m *maker) wraps() {
+	m.begin("wraps")
 	ctx, kShare, kPre, dek, nonce := digest("record 1"), m.random.Bytes(32), m.random.Bytes(32), m.random.Bytes(32), m.random.Bytes(12)
 	wrapped := ref.Wrap(ctx, kShare, kPre, dek, nonce)
 	keys := in{"ctx": ctx, "K_share": kShare, "K_pre": kPre}
@@ -136,6 +137,7 @@ func (e *envelopeParts) outputs(t int) in {
 }
 
 func (m *maker) envelopeForms() {
+	m.begin("envelopeForms")
 	ok := func(why string, e *envelopeParts, t int) {
 		m.ok("P13.2", "decode_envelope", why, in{"envelope": e.bytes()}, e.outputs(t))
 	}
@@ -217,6 +219,7 @@ func (m *maker) envelopeShares(e *envelopeParts, bad func(string, []byte)) {
 }
 
 func (m *maker) envelopeCBOR() {
+	m.begin("envelopeCBOR")
 	e := newEnvelope(m.random, 1, 1, false)
 	good := e.bytes()
 	all := ref.Join(e.items...)

@@ -44,6 +44,7 @@ func keyFragmentFields(k ref.KeyFragment) in {
 }
 
 func (m *maker) dealing(w *world, t int) {
+	m.begin(fmt.Sprintf("dealing %d", t))
 	xa := m.random.Scalar()
 	ex := ref.NewExchange(xa, w.names.PKB)
 	d := &ref.Dealer{Exchange: ex, Names: w.names, Signer: w.signer, Grant: w.grant, Random: m.random}
@@ -104,6 +105,7 @@ func (m *maker) thresholds() {
 
 // keyFragmentProofs adds key fragments that decode and that a gateway must not use.
 func (m *maker) keyFragmentProofs(w *world) {
+	m.begin("keyFragmentProofs")
 	k := w.keyFragments[0]
 	inputs := w.keys("fragment", k.Bytes(), "gateway", k.Gateway, "grant", w.grant)
 	for i, k := range w.keyFragments {

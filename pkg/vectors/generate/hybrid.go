@@ -71,6 +71,7 @@ func (m *maker) sealedMalformed(h *ref.Hybrid, inputs in, sealed, info, plaintex
 }
 
 func (m *maker) sealedAltered(h *ref.Hybrid, inputs in, sealed []byte) {
+	m.begin("sealedAltered")
 	flip := func(i int) []byte { return splice(sealed, i, 1, []byte{sealed[i] ^ 1}) }
 	point := sealed[atPoint:atNonce]
 	other := ref.Seal(h.Public(), inputs["info"].([]byte), make([]byte, 32), ref.NewSealing(m.random)) //nolint:forcetypeassert // set above
@@ -112,6 +113,7 @@ func (m *maker) sealedAltered(h *ref.Hybrid, inputs in, sealed []byte) {
 
 // sealedOtherwise adds objects that were sealed to the right key in another way than this one.
 func (m *maker) sealedOtherwise(h *ref.Hybrid, inputs in, info, plaintext []byte, s ref.Sealing) {
+	m.begin("sealedOtherwise")
 	bad := func(why string, changes ...any) {
 		m.bad("P11.2 P11.3", "hybrid_open", why, with(inputs, changes...), "decrypt")
 	}

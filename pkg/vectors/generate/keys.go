@@ -49,6 +49,7 @@ func keys(m *maker) {
 }
 
 func (m *maker) signatures() {
+	m.begin("signatures")
 	key, n, half := m.random.Scalar(), ref.Order(), new(big.Int).Rsh(ref.Order(), 1)
 	hash, public := digest("a message"), ref.Base(key)
 	sig := ref.Sign(key, hash, m.random.Scalar())
@@ -112,6 +113,7 @@ func der(sig []byte) []byte {
 }
 
 func (m *maker) derivations() {
+	m.begin("derivations")
 	seed := m.random.Bytes(32)
 	for _, name := range []string{"private", "moderate", "record:7f3a", "Ä scope"} {
 		for _, epoch := range []int{0, 1, 1<<32 - 1} {
@@ -134,6 +136,7 @@ func (m *maker) derivations() {
 }
 
 func (m *maker) hybridKeys() {
+	m.begin("hybridKeys")
 	private := m.random.Bytes(32)
 	for _, sk := range []broken{{"some", private}, {"the zero", make([]byte, 32)}, {"the all-ones", bytes.Repeat([]byte{0xff}, 32)}} {
 		h := ref.NewHybrid(sk.bytes)

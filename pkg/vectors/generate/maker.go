@@ -28,6 +28,11 @@ func newMaker(subject string) *maker {
 	}
 }
 
+// begin starts the random stream of a group of cases, so that a case that is added to one group changes no other.
+func (m *maker) begin(group string) {
+	*m.random = *reference.NewRandom("vectors of " + reference.Suite + ": " + m.file.Subject + ": " + group)
+}
+
 func (m *maker) add(c vectors.Case) {
 	if m.names[c.Name] {
 		panic("two cases are named: " + c.Name)

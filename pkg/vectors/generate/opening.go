@@ -77,6 +77,7 @@ func (o *opener) bad(why, class string, frags []ref.CapsuleFragment, changes ...
 
 // refusedFragments adds liars, each once with enough honest answers beside it and once without.
 func (o *opener) refusedFragments() {
+	o.begin("refusedFragments")
 	g := o.w.gateways
 	both := func(why string, liar ref.CapsuleFragment) {
 		o.ok(why+" does not hurt", []ref.CapsuleFragment{liar, o.frags[1], o.frags[2]}, []string{liar.Gateway})
@@ -102,6 +103,7 @@ func (o *opener) refusedFragments() {
 
 // runs mixes the fragments of two runs of P8.1.
 func (o *opener) runs() {
+	o.begin("runs")
 	d := ref.NewDealer(o.random, o.w.a, o.w.signer, o.w.names.PKB, o.w.grant, 2)
 	second := o.w.reencryptAll(o.w.deal(d))
 	mix := func(list ...ref.CapsuleFragment) []ref.CapsuleFragment { return list }
@@ -149,6 +151,7 @@ func (o *opener) parameters() {
 
 // polynomials adds dealers who lie: what only opening shows (P10, step 7).
 func (o *opener) polynomials() {
+	o.begin("polynomials")
 	w := o.w
 	deal := func(change func(*ref.Dealer)) []ref.CapsuleFragment {
 		d := ref.NewDealer(o.random, w.a, w.signer, w.names.PKB, w.grant, 2)

@@ -43,6 +43,7 @@ func primitives(m *maker) {
 }
 
 func (m *maker) expansions() {
+	m.begin("expansions")
 	const rfc = "QUUX-V01-CS02-with-expander-SHA256-128"
 	for _, msg := range []string{"", "abc", "abcdef0123456789"} {
 		for _, size := range []int{32, 128} {
@@ -62,6 +63,7 @@ func (m *maker) expansions() {
 }
 
 func (m *maker) scalars() {
+	m.begin("scalars")
 	n := ref.Order()
 	wide := func(x *big.Int) []byte { return x.FillBytes(make([]byte, 48)) }
 	one := big.NewInt(1)

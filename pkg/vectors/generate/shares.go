@@ -58,6 +58,7 @@ func shares(m *maker) {
 }
 
 func (m *maker) splits(ctx []byte) {
+	m.begin("splits")
 	gateways := []string{"Hospital1MSP", "Hospital2MSP", "Regulator"}
 	for t := 1; t <= 3; t++ {
 		f := ref.Polynomial{m.random.Scalar()}
@@ -78,6 +79,7 @@ func (m *maker) splits(ctx []byte) {
 }
 
 func (m *maker) openShares(good sealedShare) {
+	m.begin("openShares")
 	s := good.finish()
 	share := s.entry()
 	inputs := in{"private": s.toGateway.Private, "ctx": s.ctx, "share": share}
@@ -185,6 +187,7 @@ func brokenSeals(sealed []byte) []brokenSeal {
 }
 
 func (m *maker) openResealed(good sealedShare) {
+	m.begin("openResealed")
 	s := good.finish()
 	share, sealed := s.entry(), s.resealed()
 	inputs := in{"private": s.toReader.Private, "ctx": s.ctx, "request": s.request, "share": share, "sealed": sealed}
@@ -232,6 +235,7 @@ func (m *maker) openResealed(good sealedShare) {
 }
 
 func (m *maker) combinations(ctx []byte) {
+	m.begin("combinations")
 	f := ref.Polynomial{m.random.Scalar(), m.random.Scalar(), m.random.Scalar()}
 	share := func(i int) in {
 		return in{"ctx": ctx, "gateway": fmt.Sprintf("Hospital%dMSP", i), "index": i, "y": f.At(big.NewInt(int64(i)))}
