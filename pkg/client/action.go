@@ -30,7 +30,7 @@ const (
 )
 
 // actionSigner is the key that the ledger has pinned for the person.
-func (c *Client) actionSigner() *keystore.Signer {
+func (c *Client) actionSigner() keystore.Signer {
 	if c.profile.IsPatient() {
 		return c.keys.Consent()
 	}

@@ -26,7 +26,7 @@ import (
 // Client is one person's access to the gateway of the person's organisation.
 type Client struct {
 	profile     *Profile
-	keys        *keystore.Store
+	keys        keystore.Keys
 	certificate *x509.Certificate
 	certPEM     string
 	http        *http.Client
@@ -72,7 +72,7 @@ func Open(dir string, passphrase []byte, o Options) (*Client, error) {
 	return newClient(p, keys, certificate, o)
 }
 
-func newClient(p *Profile, keys *keystore.Store, certPEM []byte, o Options) (*Client, error) {
+func newClient(p *Profile, keys keystore.Keys, certPEM []byte, o Options) (*Client, error) {
 	transport, err := newHTTP(p.GatewayRoots)
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func readCertificate(dir string) ([]byte, error) {
 }
 
 // loadCertificate reads the certificate and checks that it is for the profile's key.
-func loadCertificate(dir string, keys *keystore.Store) ([]byte, error) {
+func loadCertificate(dir string, keys keystore.Keys) ([]byte, error) {
 	data, err := readCertificate(dir)
 	if err != nil {
 		return nil, err

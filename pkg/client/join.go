@@ -68,7 +68,7 @@ type joining struct {
 	dir        string
 	invitation *Invitation
 	profile    *Profile
-	keys       *keystore.Store
+	keys       keystore.Keys
 	report     func(JoinStep)
 }
 

@@ -120,7 +120,7 @@ func (c *Client) assertion(audience string) (string, error) {
 	return signJWT(header, claims, c.keys.Enrolment())
 }
 
-func signJWT(header, claims map[string]any, key *keystore.Signer) (string, error) {
+func signJWT(header, claims map[string]any, key keystore.Signer) (string, error) {
 	var parts [2]string
 	for i, part := range []map[string]any{header, claims} {
 		data, err := json.Marshal(part)

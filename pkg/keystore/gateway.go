@@ -11,6 +11,8 @@ import (
 const (
 	gatewayName = "gateway-keys"
 	gatewayKind = "emrys-gateway-keys"
+
+	gatewayVersion = 1
 )
 
 // GatewayKeys holds the keys of one organisation's gateway. Its methods offer operations and hand out no private key. It is
@@ -19,7 +21,7 @@ type GatewayKeys struct {
 	label
 	proxy   *HybridKey
 	record  *HybridKey
-	receipt *Signer
+	receipt *softSigner
 }
 
 // gatewayDocument is the file's content, in the order of the file.
@@ -34,7 +36,7 @@ type gatewayDocument struct {
 // CreateGateway makes new gateway keys from rand and writes them to dir, under the same rules and with the same errors as
 // [Create].
 func CreateGateway(dir string, passphrase []byte, rand io.Reader) (*GatewayKeys, error) {
-	d := gatewayDocument{Version: documentVersion, Kind: gatewayKind}
+	d := gatewayDocument{Version: gatewayVersion, Kind: gatewayKind}
 	if err := errors.Join(
 		generateInto(&d.Proxy, generateSecret, rand),
 		generateInto(&d.Record, generateSecret, rand),
@@ -62,7 +64,7 @@ func OpenGateway(dir string, passphrase []byte) (*GatewayKeys, error) {
 }
 
 func newGatewayKeys(d gatewayDocument) (*GatewayKeys, error) {
-	if err := checkDocument(d.Version, d.Kind, gatewayKind, d.Proxy, d.Record, d.Receipt); err != nil {
+	if err := checkDocument(d.Version, gatewayVersion, d.Kind, gatewayKind, d.Proxy, d.Record, d.Receipt); err != nil {
 		return nil, err
 	}
 	g := new(GatewayKeys)
@@ -84,4 +86,4 @@ func (g *GatewayKeys) Proxy() *HybridKey { return g.proxy }
 func (g *GatewayKeys) Record() *HybridKey { return g.record }
 
 // Receipt returns the key that signs the proxy's receipts.
-func (g *GatewayKeys) Receipt() *Signer { return g.receipt }
+func (g *GatewayKeys) Receipt() Signer { return g.receipt }

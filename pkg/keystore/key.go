@@ -95,16 +95,15 @@ func (l label) MarshalText() ([]byte, error) {
 	return nil, errors.New("a private key cannot be marshalled")
 }
 
-// Signer signs with a P-256 ECDSA key. It is a [crypto.Signer], so it fits x509.CreateCertificateRequest, tls.Certificate and
-// JWS libraries. Safe for concurrent use.
-type Signer struct {
+// softSigner is a [Signer] in this process's memory.
+type softSigner struct {
 	label
 	key    *ecdsa.PrivateKey
 	pinned *pre.PublicKey
 	id     string
 }
 
-func newSigner(use string, s *secret) (*Signer, error) {
+func newSigner(use string, s *secret) (*softSigner, error) {
 	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), s[:])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s key is out of range", ErrMalformed, use)
@@ -117,14 +116,17 @@ func newSigner(use string, s *secret) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode public key: %w", err)
 	}
-	return &Signer{label: newLabel(use, spki), key: key, pinned: pinned, id: fingerprint(spki)}, nil
+	return &softSigner{label: newLabel(use, spki), key: key, pinned: pinned, id: fingerprint(spki)}, nil
 }
 
 // Public returns the public key, an *ecdsa.PublicKey on P-256.
-func (s *Signer) Public() crypto.PublicKey { return &s.key.PublicKey }
+func (s *softSigner) Public() crypto.PublicKey { return &s.key.PublicKey }
 
-// Sign signs a digest and returns an ASN.1 DER signature. The digest is the output of opts.HashFunc.
-func (s *Signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+// Sign signs a SHA-256 digest and returns an ASN.1 DER signature.
+func (s *softSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if err := CheckDigest(digest, opts); err != nil {
+		return nil, err
+	}
 	signature, err := s.key.Sign(rand, digest, opts)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
@@ -132,14 +134,22 @@ func (s *Signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 	return signature, nil
 }
 
+// CheckDigest refuses what is not a SHA-256 digest. Every [Signer] signs nothing else.
+func CheckDigest(digest []byte, opts crypto.SignerOpts) error {
+	if opts == nil || opts.HashFunc() != crypto.SHA256 || len(digest) != sha256.Size {
+		return errors.New("sign: only SHA-256 digests are signed")
+	}
+	return nil
+}
+
 // KeyID returns the key's identifier: the first 16 bytes of the SHA-256 of its SubjectPublicKeyInfo, in hexadecimal.
-func (s *Signer) KeyID() string { return s.id }
+func (s *softSigner) KeyID() string { return s.id }
 
 // Pinned returns the public key as the ledger pins it: the 33-byte compressed point.
-func (s *Signer) Pinned() []byte { return s.pinned.Bytes() }
+func (s *softSigner) Pinned() []byte { return s.pinned.Bytes() }
 
 // SignDigest signs a SHA-256 digest in the ledger's form: r and s as 64 bytes big-endian, low s.
-func (s *Signer) SignDigest(digest [sha256.Size]byte) ([]byte, error) {
+func (s *softSigner) SignDigest(digest [sha256.Size]byte) ([]byte, error) {
 	return pre.SignP256(nil, s.key, digest[:])
 }
 
@@ -175,6 +185,6 @@ func newHybridKey(use string, s *secret) (*HybridKey, error) {
 }
 
 var (
-	_ crypto.Signer = (*Signer)(nil)
-	_ pre.ECDHer    = (*ReadingKey)(nil)
+	_ Signer     = (*softSigner)(nil)
+	_ pre.ECDHer = (*ReadingKey)(nil)
 )

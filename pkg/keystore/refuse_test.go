@@ -106,8 +106,18 @@ func TestADocumentIsAcceptedInOneFormOnly(t *testing.T) {
 	}
 	value := func(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 	set := func(name, v string) string {
-		return strings.Replace(good, line(name), fmt.Sprintf("  %q: %q,\n", name, v), 1)
+		end := ",\n"
+		if name == "seed" {
+			end = "\n"
+		}
+		return strings.Replace(good, line(name), strings.Split(line(name), `"`)[0]+fmt.Sprintf("%q: %q", name, v)+end, 1)
 	}
+	roots := func(v string) string {
+		before, rest, _ := strings.Cut(good, `"roots": `)
+		_, after, _ := strings.Cut(rest, "],")
+		return before + `"roots": ` + v + "," + after
+	}
+	require.Equal(t, good, set("seed", strings.Split(line("seed"), `"`)[3]), "the helper changes nothing else")
 	order := bytes.Repeat([]byte{0xff}, 32)
 	cases := map[string]string{
 		"nothing":                       "",
@@ -115,29 +125,35 @@ func TestADocumentIsAcceptedInOneFormOnly(t *testing.T) {
 		"an empty object":               "{}\n",
 		"an array":                      "[]\n",
 		"cut off":                       good[:len(good)/2],
-		"an unknown version":            strings.Replace(good, `"v": 1`, `"v": 2`, 1),
-		"version zero":                  strings.Replace(good, `"v": 1`, `"v": 0`, 1),
+		"an unknown version":            strings.Replace(good, `"v": 2`, `"v": 3`, 1),
+		"version zero":                  strings.Replace(good, `"v": 2`, `"v": 0`, 1),
 		"another kind":                  strings.Replace(good, "emrys-keys", "emrys-gateway-keys", 1),
 		"an unknown field":              strings.Replace(good, line("kind"), line("kind")+"  \"extra\": 1,\n", 1),
 		"a repeated field":              strings.Replace(good, line("consent"), line("consent")+line("consent"), 1),
 		"a missing key":                 strings.Replace(good, line("reading"), "", 1),
-		"a null key":                    strings.Replace(good, line("root"), "  \"root\": null,\n", 1),
-		"another case":                  strings.Replace(good, `"root"`, `"Root"`, 1),
+		"a null key":                    strings.Replace(good, line("consent"), "  \"consent\": null,\n", 1),
+		"null for the seeds":            roots("null"),
+		"no seed":                       roots("[]"),
+		"a null seed":                   roots("[\n    {\n      \"from\": 1,\n      \"seed\": null\n    }\n  ]"),
+		"another case":                  strings.Replace(good, `"roots"`, `"Roots"`, 1),
 		"other white space":             strings.Replace(good, "\n", "\n ", 1),
-		"another order":                 strings.Replace(strings.Replace(good, line("root"), "", 1), line("kind"), line("root")+line("kind"), 1),
+		"another order":                 strings.Replace(strings.Replace(good, line("consent"), "", 1), line("kind"), line("consent")+line("kind"), 1),
 		"something after the end":       good + "{}",
 		"a bracket after the end":       good + "}",
-		"a short key":                   set("root", value(make([]byte, 31))),
-		"a long key":                    set("root", value(make([]byte, 33))),
-		"a key that is not base64url":   set("root", "!"),
-		"padded base64":                 set("root", base64.URLEncoding.EncodeToString(make([]byte, 32))),
-		"unused bits set":               set("root", value(make([]byte, 32))[:42]+"B"),
+		"a short key":                   set("seed", value(make([]byte, 31))),
+		"a long key":                    set("seed", value(make([]byte, 33))),
+		"a key that is not base64url":   set("seed", "!"),
+		"padded base64":                 set("seed", base64.URLEncoding.EncodeToString(make([]byte, 32))),
+		"unused bits set":               set("seed", value(make([]byte, 32))[:42]+"B"),
 		"a consent scalar of zero":      set("consent", value(make([]byte, 32))),
 		"a consent scalar too large":    set("consent", value(order)),
 		"a reading scalar of zero":      set("reading", value(make([]byte, 32))),
 		"a reading scalar too large":    set("reading", value(order)),
 		"an enrolment scalar too large": set("enrolment", value(order)),
-		"a number for a key":            strings.Replace(good, line("root"), "  \"root\": 7,\n", 1),
+		"a number for a key":            strings.Replace(good, line("consent"), "  \"consent\": 7,\n", 1),
+		"a first seed of epoch 2":       strings.Replace(good, `"from": 1`, `"from": 2`, 1),
+		"a first seed of epoch 0":       strings.Replace(good, `"from": 1`, `"from": 0`, 1),
+		"an epoch that is no number":    strings.Replace(good, `"from": 1`, `"from": "1"`, 1),
 		"a very long file":              good + strings.Repeat(" ", 1<<17),
 	}
 	for name, content := range cases {
@@ -167,8 +183,8 @@ func TestASealedFileCannotAskForOtherWork(t *testing.T) {
 		return sealed
 	}
 	password := jwe.WithKey(jwa.PBES2_HS512_A256KW(), passphrase)
-	gcm := jwe.WithContentEncryption(jwa.A256GCM())
-	good := encrypt(password, gcm, jwe.WithPBES2Count(600_000))
+	cbc := jwe.WithContentEncryption(jwa.A256CBC_HS512())
+	good := encrypt(password, cbc, jwe.WithPBES2Count(600_000))
 	header, rest, _ := strings.Cut(string(good), ".")
 	decoded, err := base64.RawURLEncoding.DecodeString(header)
 	require.NoError(t, err)
@@ -178,20 +194,20 @@ func TestASealedFileCannotAskForOtherWork(t *testing.T) {
 		return []byte(base64.RawURLEncoding.EncodeToString([]byte(changed)) + "." + rest)
 	}
 	cases := map[string][]byte{
-		"few iterations":           encrypt(password, gcm, jwe.WithPBES2Count(599_999)),
+		"few iterations":           encrypt(password, cbc, jwe.WithPBES2Count(599_999)),
 		"endless iterations":       withHeader(`"p2c":600000`, `"p2c":2147483647`),
 		"negative iterations":      withHeader(`"p2c":600000`, `"p2c":-1`),
 		"fractional iterations":    withHeader(`"p2c":600000`, `"p2c":600000.5`),
-		"another key wrap":         encrypt(jwe.WithKey(jwa.PBES2_HS256_A128KW(), passphrase), gcm, jwe.WithPBES2Count(600_000)),
-		"another cipher":           encrypt(password, jwe.WithContentEncryption(jwa.A128GCM()), jwe.WithPBES2Count(600_000)),
-		"direct encryption":        encrypt(jwe.WithKey(jwa.DIRECT(), make([]byte, 32)), gcm),
+		"another key wrap":         encrypt(jwe.WithKey(jwa.PBES2_HS256_A128KW(), passphrase), cbc, jwe.WithPBES2Count(600_000)),
+		"another cipher":           encrypt(password, jwe.WithContentEncryption(jwa.A128CBC_HS256()), jwe.WithPBES2Count(600_000)),
+		"direct encryption":        encrypt(jwe.WithKey(jwa.DIRECT(), make([]byte, 64)), cbc),
 		"compressed content":       withHeader(`{`, `{"zip":"DEF",`),
 		"a critical extension":     withHeader(`{`, `{"crit":["x"],`),
 		"a header that is no JSON": []byte(base64.RawURLEncoding.EncodeToString([]byte("{")) + "." + rest),
 		"a header that is no text": []byte("!!!." + rest),
 		"too few parts":            []byte(header + "." + "a.b"),
 		"too many parts":           append(bytes.Clone(good), ".a"...),
-		"the JSON form of JWE":     encrypt(password, gcm, jwe.WithPBES2Count(600_000), jwe.WithJSON()),
+		"the JSON form of JWE":     encrypt(password, cbc, jwe.WithPBES2Count(600_000), jwe.WithJSON()),
 		"the document in clear":    plain,
 		"nothing":                  nil,
 		"a salt that is too short": encryptSalt(t, withHeader),
@@ -241,9 +257,10 @@ func TestAnAlteredSealedFileOpensNothing(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	good := document(f)
 	f.Add([]byte(good))
-	f.Add([]byte(strings.Replace(good, `"v": 1`, `"v": 2`, 1)))
+	f.Add([]byte(strings.Replace(good, `"v": 2`, `"v": 3`, 1)))
 	f.Add([]byte("{}"))
 	f.Add([]byte(`{"v":1,"kind":"emrys-keys","root":"","consent":"","enrolment":"","reading":""}`))
+	f.Add([]byte(version1(good)))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "keys.json")
@@ -256,6 +273,10 @@ func FuzzOpen(f *testing.F) {
 		require.NoError(t, s.ChangePassphrase(nil))
 		again, err := os.ReadFile(path)
 		require.NoError(t, err)
+		if strings.Contains(string(content), `"v": 1,`) {
+			require.Equal(t, string(content), version1(string(again)), "one store has one encoding of version 1")
+			return
+		}
 		require.Equal(t, content, again, "one store has one encoding")
 	})
 }

@@ -5,6 +5,7 @@ package keystore
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -24,12 +25,13 @@ const (
 	minSalt = 8
 )
 
-// sealDocument encrypts a document under a passphrase: a compact JWE, PBES2-HS512+A256KW and A256GCM (RFC 7518 sections 4.8
-// and 5.3).
+// sealDocument encrypts a document under a passphrase: a compact JWE, PBES2-HS512+A256KW and A256CBC-HS512 (RFC 7518 sections
+// 4.8 and 5.2.5). Not A256GCM: the JOSE library would choose the nonce outside of the cryptographic module, which that refuses
+// under GODEBUG=fips140=only. Encrypt-then-MAC with HMAC-SHA-512 also commits to its key, as GCM does not.
 func sealDocument(document, passphrase []byte) ([]byte, error) {
 	sealed, err := jwe.Encrypt(document,
 		jwe.WithKey(jwa.PBES2_HS512_A256KW(), passphrase),
-		jwe.WithContentEncryption(jwa.A256GCM()),
+		jwe.WithContentEncryption(jwa.A256CBC_HS512()),
 		jwe.WithPBES2Count(iterations))
 	if err != nil {
 		return nil, fmt.Errorf("seal key file: %w", err)
@@ -38,11 +40,16 @@ func sealDocument(document, passphrase []byte) ([]byte, error) {
 }
 
 // openDocument is the reverse. The header decides how much work the key derivation is and which algorithms run, and nothing
-// has authenticated it yet: so it is checked first, against the one form that sealDocument writes.
+// has authenticated it yet: so it is checked first, against the form that sealDocument writes and the A256GCM of older files.
 func openDocument(sealed, passphrase []byte) ([]byte, error) {
 	sealed = bytes.TrimSpace(sealed)
-	if err := checkSealedHeader(sealed); err != nil {
+	enc, err := checkSealedHeader(sealed)
+	if err != nil {
 		return nil, err
+	}
+	if enc == jwa.A256GCM().String() && fips140.Enforced() {
+		return nil, fmt.Errorf("%w: the file was sealed with A256GCM, which the strict FIPS 140-3 mode refuses; "+
+			"change its passphrase once without GODEBUG=fips140=only, which seals it anew", ErrMalformed)
 	}
 	document, err := jwe.Decrypt(sealed,
 		jwe.WithKey(jwa.PBES2_HS512_A256KW(), passphrase),
@@ -55,14 +62,15 @@ func openDocument(sealed, passphrase []byte) ([]byte, error) {
 	return document, nil
 }
 
-func checkSealedHeader(sealed []byte) error {
+// checkSealedHeader returns the content encryption that the header names, if all of it is as it must be.
+func checkSealedHeader(sealed []byte) (string, error) {
 	encoded, rest, found := bytes.Cut(sealed, []byte{'.'})
 	if !found || bytes.Count(rest, []byte{'.'}) != 3 {
-		return fmt.Errorf("%w: not a compact JWE", ErrMalformed)
+		return "", fmt.Errorf("%w: not a compact JWE", ErrMalformed)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(string(encoded))
 	if err != nil {
-		return fmt.Errorf("%w: JWE header is not base64url", ErrMalformed)
+		return "", fmt.Errorf("%w: JWE header is not base64url", ErrMalformed)
 	}
 	var header struct {
 		Alg  string `json:"alg"`
@@ -71,18 +79,19 @@ func checkSealedHeader(sealed []byte) error {
 		Salt string `json:"p2s"`
 	}
 	if err := decodeStrict(raw, &header); err != nil {
-		return fmt.Errorf("%w: JWE header", ErrMalformed)
+		return "", fmt.Errorf("%w: JWE header", ErrMalformed)
 	}
 	salt, err := base64.RawURLEncoding.DecodeString(header.Salt)
 	switch {
-	case header.Alg != jwa.PBES2_HS512_A256KW().String() || header.Enc != jwa.A256GCM().String():
-		return fmt.Errorf("%w: JWE algorithms are not the expected ones", ErrMalformed)
+	case header.Alg != jwa.PBES2_HS512_A256KW().String(),
+		header.Enc != jwa.A256CBC_HS512().String() && header.Enc != jwa.A256GCM().String():
+		return "", fmt.Errorf("%w: JWE algorithms are not the expected ones", ErrMalformed)
 	case header.P2c < iterations || header.P2c > maxIterations:
-		return fmt.Errorf("%w: JWE asks for %d iterations, allowed are %d to %d", ErrMalformed, header.P2c, iterations, maxIterations)
+		return "", fmt.Errorf("%w: JWE asks for %d iterations, allowed are %d to %d", ErrMalformed, header.P2c, iterations, maxIterations)
 	case err != nil || len(salt) < minSalt:
-		return fmt.Errorf("%w: JWE salt", ErrMalformed)
+		return "", fmt.Errorf("%w: JWE salt", ErrMalformed)
 	}
-	return nil
+	return header.Enc, nil
 }
 
 // decodeStrict decodes one JSON value and refuses unknown fields and anything after it.

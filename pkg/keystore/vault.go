@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 )
 
-const documentVersion = 1
-
 // vault is one key file: its directory and the base name of its two forms.
 type vault struct {
 	dir, name string
@@ -71,35 +69,39 @@ func (v vault) write(document any, passphrase []byte, replace bool) error {
 	return writePrivate(v.sealedPath(), sealed, replace)
 }
 
-// open reads the key file into document. The passphrase must be given exactly when the file is sealed.
+// open reads the key file into document. See read.
 func (v vault) open(document any, passphrase []byte) error {
-	sealed, plain, err := v.find()
-	switch {
-	case err != nil:
-		return err
-	case !sealed && !plain:
-		return fmt.Errorf("%w in %s", ErrNotFound, v.dir)
-	case sealed && plain:
-		return fmt.Errorf("%w: both %s and %s exist; remove the one that is not wanted", ErrMalformed, v.sealedPath(), v.plainPath())
-	case sealed && len(passphrase) == 0:
-		return fmt.Errorf("%w: the key file is sealed and no passphrase was given", ErrPassphrase)
-	case plain && passphrase != nil:
-		return fmt.Errorf("%w: %s", ErrNotSealed, v.plainPath())
-	}
-	if err := checkDir(v.dir); err != nil {
-		return err
-	}
-	content, err := readPrivate(v.path(passphrase))
+	content, err := v.read(passphrase)
 	if err != nil {
 		return err
 	}
 	defer clear(content)
-	if sealed {
-		if content, err = openDocument(content, passphrase); err != nil {
-			return err
-		}
-	}
 	return decodeDocument(content, document)
+}
+
+// read returns the document's encoding. The passphrase must be given exactly when the file is sealed.
+func (v vault) read(passphrase []byte) ([]byte, error) {
+	sealed, plain, err := v.find()
+	switch {
+	case err != nil:
+		return nil, err
+	case !sealed && !plain:
+		return nil, fmt.Errorf("%w in %s", ErrNotFound, v.dir)
+	case sealed && plain:
+		return nil, fmt.Errorf("%w: both %s and %s exist; remove the one that is not wanted", ErrMalformed, v.sealedPath(), v.plainPath())
+	case sealed && len(passphrase) == 0:
+		return nil, fmt.Errorf("%w: the key file is sealed and no passphrase was given", ErrPassphrase)
+	case plain && passphrase != nil:
+		return nil, fmt.Errorf("%w: %s", ErrNotSealed, v.plainPath())
+	}
+	if err := checkDir(v.dir); err != nil {
+		return nil, err
+	}
+	content, err := readPrivate(v.path(passphrase))
+	if err != nil || !sealed {
+		return content, err
+	}
+	return openDocument(content, passphrase)
 }
 
 // encodeDocument makes the one accepted encoding of a document.
