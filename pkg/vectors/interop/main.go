@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2" // shapes only; every secret is drawn by the packages under test or by crypto/rand
 	"os"
 
 	"github.com/emrys-health/emrys/pkg/seal"
@@ -38,9 +39,17 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	return fmt.Errorf("say make or check, not %q", args)
 }
 
-// write makes one story with a padded payload of one segment: shapes with more gateways and segments are in the files.
+// Bounds of what write draws.
+const (
+	maxGateways = 5
+	maxContent  = 5000
+)
+
+// write makes one story: any threshold of any number of gateways, any layout and any short content.
 func write(out io.Writer) error {
-	story, err := vectors.NewStory("a fresh story", 2, 3, 1000, seal.Padded)
+	n := 1 + rand.IntN(maxGateways)
+	t, size, layout := 1+rand.IntN(n), rand.IntN(maxContent), []seal.Layout{seal.Plain, seal.Padded}[rand.IntN(2)]
+	story, err := vectors.NewStory(fmt.Sprintf("%d of %d gateways, %d bytes, %s", t, n, size, layout), t, n, size, layout)
 	if err != nil {
 		return err
 	}
