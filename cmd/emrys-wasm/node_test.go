@@ -35,5 +35,9 @@ func environment(t testing.TB) []string {
 	dir := bundle(t)
 	vectors, err := filepath.Abs("../../pkg/pre/testdata/emrys-pre-v1.json")
 	require.NoError(t, err)
-	return []string{"EMRYS_BUNDLE=" + dir, "EMRYS_SERVER=" + serve(t, dir), "EMRYS_VECTORS=" + vectors}
+	spec, err := filepath.Abs("../../docs/spec/vectors")
+	require.NoError(t, err)
+	return []string{
+		"EMRYS_BUNDLE=" + dir, "EMRYS_SERVER=" + serve(t, dir), "EMRYS_VECTORS=" + vectors, "EMRYS_SPEC_VECTORS=" + spec,
+	}
 }

@@ -83,7 +83,8 @@ export async function load(source) {
   try {
     go.argv = ["emrys", name];
     go.env = {};
-    const stopped = go.run(instance); // runs until the program waits for its first call
+    // It runs until the program waits for its first call. Timers of the runtime that outlive the program would throw.
+    const stopped = go.run(instance).finally(() => go._scheduledTimeouts?.forEach((id) => clearTimeout(id)));
     if (entry === undefined) {
       throw new EmrysError("internal", "the program did not start");
     }

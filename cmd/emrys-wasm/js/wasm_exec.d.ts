@@ -10,6 +10,7 @@ declare global {
     argv: string[];
     env: Record<string, string>;
     importObject: WebAssembly.Imports;
+    _scheduledTimeouts?: Map<number, ReturnType<typeof setTimeout>>;
     run(instance: WebAssembly.Instance): Promise<void>;
   }
 }

@@ -17,6 +17,8 @@ import (
 const (
 	maxBytes = 1 << 20 // of one byte string or text
 	maxList  = 512     // elements
+	// maxNumber is the largest number: beyond it those of JavaScript are not exact integers.
+	maxNumber = 1<<53 - 1
 )
 
 // arguments takes an operation's arguments one by one. The first failure sticks, and end reports it, or a field that
@@ -126,8 +128,7 @@ func (a *arguments) number(name string, low, high uint64) uint64 {
 	if a.err != nil {
 		return low
 	}
-	const safe = 1 << 53 // beyond it a number of JavaScript is not an exact integer
-	if math.IsNaN(f) || f < 0 || f > safe || f != math.Trunc(f) || uint64(f) < low || uint64(f) > high {
+	if math.IsNaN(f) || f < 0 || f > maxNumber || f != math.Trunc(f) || uint64(f) < low || uint64(f) > high {
 		a.fail(name, "must be an integer from "+strconv.FormatUint(low, 10)+" to "+strconv.FormatUint(high, 10))
 		return low
 	}

@@ -10,21 +10,29 @@ import (
 	"github.com/emrys-health/emrys/pkg/pre"
 )
 
+// bounded takes a number of a record context, in which one that is too large is a fault of the context.
+func (a *arguments) bounded(name string, high uint64) uint64 {
+	n := a.number(name, 0, maxNumber)
+	if n > high && a.err == nil {
+		a.err = &Error{Code: CodeContext, Field: a.path + name, Message: "is out of bounds"}
+	}
+	return n
+}
+
 // contextHash returns what a record's keys are bound to. The arguments are the fields of pre.RecordContext. -> hash.
 func contextHash(a *arguments) (Fields, error) {
-	const maxSize = 1 << 53
 	c := pre.RecordContext{
 		Channel: a.text("channel"), Record: a.text("record"), Patient: a.text("patient"), Scope: a.text("scope"),
-		Epoch:    uint32(a.number("epoch", 0, math.MaxUint32)),
+		Epoch:    uint32(a.bounded("epoch", math.MaxUint32)),
 		ScopeKey: a.bytes("scopeKey"),
 		Author:   a.text("author"), AuthorKey: a.bytes("authorKey"), Class: a.text("class"), Level: a.text("level"),
 		PolicyHash: a.bytes("policyHash"),
 		FileID:     a.bytes("fileId"), CID: a.text("cid"),
-		PlainSize: a.number("plainSize", 0, maxSize), CipherSize: a.number("cipherSize", 0, maxSize),
-		SegmentSize:  uint32(a.number("segmentSize", 0, math.MaxUint32)),
+		PlainSize: a.bounded("plainSize", maxNumber), CipherSize: a.bounded("cipherSize", maxNumber),
+		SegmentSize:  uint32(a.bounded("segmentSize", math.MaxUint32)),
 		CipherDigest: a.bytes("cipherDigest"), KeyCommitment: a.bytes("keyCommitment"),
-		Version:  uint32(a.number("version", 0, math.MaxUint32)),
-		Previous: a.text("previous"), Threshold: uint8(a.number("threshold", 0, math.MaxUint8)),
+		Version:  uint32(a.bounded("version", math.MaxUint32)),
+		Previous: a.text("previous"), Threshold: uint8(a.bounded("threshold", math.MaxUint8)),
 	}
 	if err := a.end(); err != nil {
 		return nil, err
