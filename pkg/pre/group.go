@@ -15,8 +15,8 @@ import (
 
 // Lengths in bytes of encoded group elements and integers.
 const (
-	ScalarSize = algebra.ScalarSize // big-endian, reduced, so there is one encoding per value
-	PointSize  = algebra.PointSize  // SEC 1 compressed, the only form this package reads or writes
+	ScalarSize = algebra.ScalarSize // 32: big-endian, reduced, so there is one encoding per value
+	PointSize  = algebra.PointSize  // 33: SEC 1 compressed, the only form this package reads or writes
 )
 
 // wideSize is how many uniform bytes are reduced to one scalar. 48 bytes leave a bias of about 2^-128. Reducing a bare
