@@ -332,7 +332,7 @@ func (p *packer) padding() {
 		p.refuseRead("C4", "padded in a wrong way: "+why, k, "padding", released)
 		return k
 	}
-	for _, n := range []uint64{0, 1, 95, 96, 105, 112, 1 << 32, 1 << 63, ^uint64(0)} {
+	for _, n := range []uint64{0, 1, 95, 96, 105, 112, 1 << 32, 1 << 63, ^uint64(0) - 7, ^uint64(0) - 6, ^uint64(0)} {
 		patched(fmt.Sprintf("the length field says %d of 100", n), 100, 0, u64(n), 0)
 	}
 	patched("the length field says 97 of 100, and the last three are not zero", 100, 0, u64(97), 0)
