@@ -241,6 +241,37 @@ export declare class Emrys {
      */
     verifyManifest(channel: string, contract: string, view: object): Promise<VerifiedManifest>;
     /**
+     * Verifies that a committed disclosure permits this reader to read this record under this grant, and returns what the
+     * gateways' answers must be bound to. disclosure is emr.Disclosure and terms is emr.GrantTerms as JSON has them, from the
+     * ledger; manifest is the text of verifyManifest; who is the reader's id.
+     * @param {{channel: string, disclosure: object, terms: object, manifest: string, who: string, reader: ReadingKey | ForeignKey}} args
+     * @returns {Promise<{request: Uint8Array, grant: Uint8Array, threshold: number}>}
+     */
+    verifyTicket({ channel, disclosure, terms, manifest, who, reader }: {
+        channel: string;
+        disclosure: object;
+        terms: object;
+        manifest: string;
+        who: string;
+        reader: ReadingKey | ForeignKey;
+    }): Promise<{
+        request: Uint8Array;
+        grant: Uint8Array;
+        threshold: number;
+    }>;
+    /**
+     * Verifies a gateway's signature over its answer, which makes a false answer provable to others. key is its receipt key.
+     * @param {{disclosure: string, request: Uint8Array, answer: Answer, receipt: Uint8Array, key: Uint8Array}} args
+     * @returns {Promise<void>}
+     */
+    verifyReceipt(args: {
+        disclosure: string;
+        request: Uint8Array;
+        answer: Answer;
+        receipt: Uint8Array;
+        key: Uint8Array;
+    }): Promise<void>;
+    /**
      * Verifies that a capsule was made for a scope key and a record context.
      * @param {{capsule: Uint8Array, delegating: Uint8Array, context: Uint8Array}} args
      * @returns {Promise<void>}

@@ -53,6 +53,8 @@ func New() *Device {
 
 		"contextHash":           contextHash,
 		"verifyManifest":        verifyManifest,
+		"verifyTicket":          verifyTicket,
+		"verifyReceipt":         verifyReceipt,
 		"verifyCapsule":         verifyCapsule,
 		"verifyKeyFragment":     verifyKeyFragment,
 		"verifyCapsuleFragment": verifyCapsuleFragment,

@@ -325,6 +325,24 @@ test("a grant is only made for its own scope, through the gateways it names, and
   await refused(emrys.rekey({ scope, grant: new Uint8Array(32), reader: reader.public, threshold: 2, gateways: twice }), "parameter");
 });
 
+test("a ticket is refused when it is not for this reader, record and grant", async () => {
+  const { ticket, reader, grant, opening } = await scenario.share(lib, emrys, server, {});
+  const good = await emrys.verifyTicket(ticket);
+  assert.deepEqual([good.grant, good.request, good.threshold], [grant.hash, opening.request, 2]);
+  const change = (d, t = {}) => emrys.verifyTicket({ ...ticket, disclosure: { ...ticket.disclosure, ...d }, terms: { ...ticket.terms, ...t } });
+  await refused(change({ decision: "deny", reason: "grant-revoked" }), "document", /revoked the grant/);
+  for (const d of [{ reader: "cli_" }, { record: "rec_" }, { grant: "gra_" }, { patient: "hnd_" }]) {
+    await refused(change(d), "proof");
+  }
+  await refused(change({}, { records: ["rec_"] }), "proof");
+  await refused(change({}, { reader: scenario.base64(new Uint8Array(33)) }), "proof");
+  await refused(change({ more: 1 }), "document");
+  await refused(emrys.verifyTicket({ ...ticket, who: "cli_" }), "proof");
+  await refused(emrys.verifyTicket({ ...ticket, reader: { ...reader.key, public: new Uint8Array(33) } }), "malformed");
+  const receipt = { disclosure: ticket.disclosure.id, request: good.request, answer: opening.answers[0], receipt: new Uint8Array(64), key: reader.key.public };
+  await refused(emrys.verifyReceipt(receipt), "proof");
+});
+
 test("a manifest is refused when anything in it, or around it, is not what its author signed", async () => {
   const { view } = await scenario.share(lib, emrys, server, {});
   const verify = (change) => emrys.verifyManifest("emrys", "emrys", { ...view, ...change });

@@ -81,13 +81,21 @@ export function termsFor(reader, gateways, threshold) {
   };
 }
 
-/** The gateways' answers to one request, which is a fresh random hash. */
-export async function serve(server, record, grantArgs, reader, liars = []) {
-  const request = crypto.getRandomValues(new Uint8Array(32));
+/** A committed disclosure under the terms, as the ledger has it. */
+export function ticketFor(terms, record) {
+  const id = toHex(crypto.getRandomValues(new Uint8Array(16)));
+  return {
+    v: 1, id: `dis_${id}`, patient: terms.patient, record: record.id, grant: terms.grant, reader: terms.grantee, org: terms.org,
+    purpose: "TREAT", decision: "permit", reason: "grant", action: "0".repeat(64), at: "2026-01-02T00:00:00Z", until: "2026-01-02T00:10:00Z",
+  };
+}
+
+/** The gateways' answers to one request. */
+export async function serve(server, record, grantArgs, reader, request, liars = []) {
   const answers = await call(server, "/readings", {
     record: record.record.id, grant: JSON.parse(grantArgs), hybrid: base64(reader.hybrid.public), request: toHex(request), liars,
   });
-  return { request, answers: answers.map((a) => ({ gateway: a.gateway, capsule: bytes(a.capsule), share: bytes(a.share) })) };
+  return answers.map((a) => ({ gateway: a.gateway, capsule: bytes(a.capsule), share: bytes(a.share) }));
 }
 
 /** Everything from a new patient to the arguments of an opening. */
@@ -100,14 +108,18 @@ export async function share(lib, emrys, server, { size = 1000, threshold = 2, li
   }
   const view = await sealRecord(server, patient, { size, threshold, ...sealing });
   const manifest = await emrys.verifyManifest(channel, contract, view);
-  const grant = await emrys.grant({ scope: patient.scope, terms: termsFor(reader.key, gateways, threshold), request: "", gateways });
-  const { request, answers } = await serve(server, view, grant.args, reader, liars);
+  const terms = termsFor(reader.key, gateways, threshold);
+  const grant = await emrys.grant({ scope: patient.scope, terms, request: "", gateways });
+  const disclosure = ticketFor(terms, view.record);
+  const ticket = { channel, disclosure, terms, manifest: manifest.manifest, who: terms.grantee, reader: reader.key };
+  const { request, ...rest } = await emrys.verifyTicket(ticket);
+  const answers = await serve(server, view, grant.args, reader, request, liars);
   const { capsule, envelope, context, fileId, keyCommitment, delegating, signer, plainSize } = manifest;
   const opening = {
     reader: reader.key, hybrid: reader.hybrid, capsule, envelope, context, fileId, keyCommitment, delegating, signer,
-    grant: grant.hash, request, threshold, answers,
+    ...rest, request, answers,
   };
-  return { gateways, patient, reader, view, manifest, grant, opening, plainSize };
+  return { ticket, gateways, patient, reader, view, manifest, grant, opening, plainSize };
 }
 
 /**
