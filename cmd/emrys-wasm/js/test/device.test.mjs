@@ -405,6 +405,10 @@ test("no argument, however strange, does more than fail", async () => {
       await assert.rejects(emrys.call(name, args), (e) => e instanceof lib.EmrysError && codes.includes(e.code), `${name}`);
     }
   }
+  for (const n of [1000, 9999, 100000]) {
+    await refused(emrys.call("verifyManifest", { channel: "c", contract: "c", view: "[".repeat(n) + "]".repeat(n) }), "document");
+    await refused(emrys.call("verifyManifest", { channel: "c", contract: "c", view: '{"record":'.repeat(n) }), "document");
+  }
   await refused(emrys.call("close", undefined), "parameter");
   await refused(emrys.call("generateSeed", 5), "parameter");
 });
