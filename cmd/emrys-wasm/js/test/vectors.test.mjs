@@ -43,6 +43,14 @@ const derive = (half) => async (v) => {
   return { public: toHex(scope[half]) };
 };
 
+const contextHash = (c) => emrys.contextHash({
+  channel: c.channel, record: c.record, patient: c.patient, scope: c.scope, epoch: c.epoch, scopeKey: bytes(c.scope_key),
+  author: c.author, authorKey: bytes(c.author_key), class: c.class, level: c.level, policyHash: bytes(c.policy_hash),
+  fileId: bytes(c.file_id), cid: c.cid, plainSize: number(c.plain_size), cipherSize: number(c.cipher_size),
+  segmentSize: c.segment_size, cipherDigest: bytes(c.cipher_digest), keyCommitment: bytes(c.key_commitment),
+  version: c.version, previous: c.previous, threshold: c.threshold,
+});
+
 const operations = {
   derive_scope_key: derive("delegating"),
   derive_scope_signer: derive("fragment"),
@@ -53,17 +61,7 @@ const operations = {
     return { public: toHex(key.public) };
   },
   async context_hash({ context: c }) {
-    if (cannotBeGiven(c)) {
-      return undefined;
-    }
-    const hash = await emrys.contextHash({
-      channel: c.channel, record: c.record, patient: c.patient, scope: c.scope, epoch: c.epoch, scopeKey: bytes(c.scope_key),
-      author: c.author, authorKey: bytes(c.author_key), class: c.class, level: c.level, policyHash: bytes(c.policy_hash),
-      fileId: bytes(c.file_id), cid: c.cid, plainSize: number(c.plain_size), cipherSize: number(c.cipher_size),
-      segmentSize: c.segment_size, cipherDigest: bytes(c.cipher_digest), keyCommitment: bytes(c.key_commitment),
-      version: c.version, previous: c.previous, threshold: c.threshold,
-    });
-    return { ctx: toHex(hash) };
+    return cannotBeGiven(c) ? undefined : { ctx: toHex(await contextHash(c)) };
   },
   async verify_capsule(v) {
     await emrys.verifyCapsule({ capsule: bytes(v.capsule), delegating: bytes(v.pk_A), context: bytes(v.ctx) });
@@ -207,6 +205,35 @@ test("containers.json: what is sealed by the recipes opens as the cases say", as
       assert.throws(() => lib.cipherSize(Number(c.inputs.plain_size)), { code: c.failure.class }, c.name);
     } else {
       assert.equal(lib.cipherSize(Number(c.inputs.plain_size)), Number(c.outputs.stored), c.name);
+    }
+  }
+});
+
+test("story.json: the patient of each story reads the content from the seed alone, and the fragments verify", async () => {
+  const { stories } = JSON.parse(readFileSync(`${directory}/story.json`, "utf8"));
+  assert.ok(stories.length > 0);
+  for (const s of stories) {
+    const seed = await seedOf(bytes(s.patient.seed));
+    const scope = await emrys.deriveScope(seed, s.patient.scope, s.patient.epoch);
+    assert.deepEqual([toHex(scope.delegating), toHex(scope.fragment)], [s.patient.pk_A, s.patient.pk_S], s.name);
+    const hybrid = await emrys.deriveHybrid(seed, s.patient.purpose, s.patient.purpose_epoch);
+    const context = await contextHash(s.context);
+    assert.equal(toHex(context), s.ctx, s.name);
+    const [capsule, envelope, fileId] = [bytes(s.capsule), bytes(s.envelope), bytes(s.file_id)];
+    const data = await emrys.openOwn({ scope, hybrid, capsule, envelope, context, fileId, keyCommitment: bytes(s.context.key_commitment) });
+    const payload = await emrys.payloadKey(data);
+    assert.equal(payload.padded, s.layout === "padded", s.name);
+    const parts = [];
+    for await (const part of lib.decrypt(payload, Number(s.context.plain_size), new Blob([bytes(s.payload)]).stream())) {
+      parts.push(part);
+    }
+    assert.equal(Buffer.concat(parts).toString("hex"), s.content, s.name);
+    const names = { delegating: scope.delegating, signer: scope.fragment, reader: bytes(s.reader.pk_B), grant: bytes(s.grant) };
+    for (const [i, { id: gateway }] of s.gateways.entries()) {
+      const { fragment, commitment } = s.key_fragments[i];
+      assert.equal(toHex(await emrys.verifyKeyFragment({ ...names, fragment: bytes(fragment), gateway })), commitment, s.name);
+      const answer = { ...names, fragment: bytes(s.capsule_fragments[i]), capsule, gateway, context, request: bytes(s.request) };
+      assert.equal(toHex(await emrys.verifyCapsuleFragment(answer)), commitment, s.name);
     }
   }
 });
