@@ -143,19 +143,22 @@ func TestTheFirstErrorInTheStreamWins(t *testing.T) {
 	}
 }
 
-// A source that is slow, or never answers again, keeps nothing back that has been opened long ago.
-func TestASlowSourceDelaysByOneSegmentAtMost(t *testing.T) {
+// However many segments are on their way when a source fails, those before the failure are released, and the error after them.
+func TestWhatWasFetchedBeforeAFailureIsReleased(t *testing.T) {
 	t.Parallel()
 	key, id, plain := newKey(t), newFileID(t), content(9*full)
 	ciphertext := sealed(t, key, id, plain)
-	source, feed := io.Pipe()
-	defer source.Close()
-	go func() { _, _ = feed.Write(ciphertext[:6*seal.SegmentSize]) }()
-	r := seal.NewReader(source, key, id, 9*full, seal.Workers(4))
-	got := make([]byte, 2*full) // at most 3 more are asked for before these are there
-	_, err := io.ReadFull(r, got)
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(plain[:2*full], got))
+	for at := range 9 {
+		src := io.MultiReader(bytes.NewReader(ciphertext[:at*seal.SegmentSize+7]), iotest.ErrReader(io.ErrClosedPipe))
+		got, err := io.ReadAll(seal.NewReader(src, key, id, 9*full, seal.Workers(4)))
+		require.ErrorIs(t, err, io.ErrClosedPipe)
+		require.True(t, bytes.Equal(plain[:at*full], got))
+
+		src = io.MultiReader(bytes.NewReader(plain[:at*full+7]), iotest.ErrReader(io.ErrClosedPipe))
+		got, err = io.ReadAll(seal.NewSealingReader(src, key, id, seal.Workers(4)))
+		require.ErrorIs(t, err, io.ErrClosedPipe)
+		require.Len(t, got, at*seal.SegmentSize)
+	}
 }
 
 // counter fails at the n-th write, or takes too little.
