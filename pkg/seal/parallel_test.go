@@ -66,6 +66,31 @@ func TestAnyNumberOfWorkersGivesTheSameContent(t *testing.T) {
 	})
 }
 
+// A write that is long enough is sealed where it lies; Write must be through with it when it returns, and after an error too.
+func TestALongWriteIsNotUsedAfterItReturned(t *testing.T) {
+	t.Parallel()
+	key, id, plain := newKey(t), newFileID(t), content(18*full+5)
+	for range 5 {
+		var out bytes.Buffer
+		w := seal.NewWriter(&out, key, id, seal.Workers(2))
+		chunk := bytes.Clone(plain)
+		n, err := w.Write(chunk)
+		clear(chunk)
+		require.NoError(t, err)
+		require.Equal(t, len(plain), n)
+		require.NoError(t, w.Close())
+		got, err := opened(key, id, out.Bytes(), len(plain))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plain, got))
+	}
+	w := seal.NewWriter(&sink{room: 3 * seal.SegmentSize, err: io.ErrClosedPipe}, key, id, seal.Workers(2))
+	chunk := bytes.Clone(plain)
+	_, err := w.Write(chunk)
+	clear(chunk) // the race detector would see a worker at it
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+	require.ErrorIs(t, w.Close(), io.ErrClosedPipe)
+}
+
 // settled waits until there are no more goroutines than before.
 func settled(t *testing.T, before int) {
 	t.Helper()
