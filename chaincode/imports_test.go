@@ -42,6 +42,7 @@ func allowed() map[string][]string {
 func ours() []string {
 	return []string{
 		"chaincode/contract", "chaincode/ledger", "cmd/emrys-chaincode", "pkg/emr", "pkg/ledgerapi", "pkg/manifest", "pkg/pre",
+		"pkg/pre/internal/algebra",
 	}
 }
 
