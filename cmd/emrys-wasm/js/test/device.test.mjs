@@ -405,6 +405,11 @@ test("no argument, however strange, does more than fail", async () => {
       await assert.rejects(emrys.call(name, args), (e) => e instanceof lib.EmrysError && codes.includes(e.code), `${name}`);
     }
   }
+  const seed = await emrys.generateSeed();
+  const good = { seed: seed.handle, scope: "scope", epoch: 1 };
+  await emrys.call("deriveScope", good);
+  await emrys.call("deriveScope", Object.assign(Object.create(null), good));
+  await refused(emrys.call("deriveScope", Object.assign(new (class A {})(), good)), "parameter");
   for (const n of [1000, 9999, 100000]) {
     await refused(emrys.call("verifyManifest", { channel: "c", contract: "c", view: "[".repeat(n) + "]".repeat(n) }), "document");
     await refused(emrys.call("verifyManifest", { channel: "c", contract: "c", view: '{"record":'.repeat(n) }), "document");

@@ -215,6 +215,8 @@ test("padding that is not well formed is refused, and never together with the la
   const short = await seal(good, true);
   assert.equal((await opened(short.slice(0, -5), good.length, true)).code, "truncated");
   assert.equal((await opened(new Uint8Array([...short, 1]), good.length, true)).code, "trailing");
+  const both = new Uint8Array([...(await seal(change(good.length - 1, 1), true)), 1]);
+  assert.equal((await opened(both, good.length, true)).code, "trailing"); // which the specification looks for first
   for (const plain of [pad(content, 5), change(0, 0x80)]) {
     const ranges = await rangeReader(await seal(plain, true), good.length, true);
     await assert.rejects(ranges.size(), { code: "padding" });
@@ -275,6 +277,9 @@ test("whoever stops reading stops the source, and a slow reader keeps it waiting
   const source = new ReadableStream({
     pull(c) {
       c.enqueue(stored.slice(given, (given += SEGMENT_SIZE)));
+      if (given >= stored.length) {
+        c.close();
+      }
     },
     cancel() {
       cancelled = true;
