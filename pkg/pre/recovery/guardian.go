@@ -1,0 +1,59 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package recovery
+
+import (
+	"strings"
+
+	"github.com/emrys-health/emrys/pkg/pre"
+)
+
+// MaxGuardians is the greatest number of guardians of one backup.
+const MaxGuardians = 255
+
+// Guardian is a person or an organisation that keeps one share.
+type Guardian struct {
+	ID           string               // who it is: a ledger id or a name the patient chose, 1 to 128 bytes
+	Organisation string               // the hospital whose people or office it is; empty for somebody independent
+	Key          *pre.HybridPublicKey // what its package is sealed to
+}
+
+// Member is a guardian as the others see it.
+type Member struct {
+	ID           string
+	Organisation string
+	KeyID        pre.KeyID
+}
+
+func (g Guardian) member() Member { return Member{g.ID, g.Organisation, g.Key.ID()} }
+
+// checkMembers is the rule of R4: who may be guardians together. Every device checks it where shares are made, and every guardian
+// where one arrives.
+func checkMembers(threshold int, members []Member) error {
+	if len(members) > MaxGuardians || threshold < 2 || threshold > len(members) {
+		return parameter("threshold %d of %d guardians", threshold, len(members))
+	}
+	ids, keys, of := map[string]bool{}, map[pre.KeyID]bool{}, map[string]int{}
+	for _, m := range members {
+		switch {
+		case !text(m.ID) || m.ID != strings.TrimSpace(m.ID):
+			return parameter("guardian id %q", m.ID)
+		case m.Organisation != "" && (!text(m.Organisation) || m.Organisation != strings.TrimSpace(m.Organisation)):
+			return parameter("organisation %q of guardian %q", m.Organisation, m.ID)
+		case ids[m.ID] || keys[m.KeyID]:
+			return parameter("guardian %q, or its key, is named twice", m.ID)
+		}
+		ids[m.ID], keys[m.KeyID] = true, true
+		if m.Organisation == "" {
+			continue
+		}
+		if of[fold(m.Organisation)]++; of[fold(m.Organisation)] >= threshold {
+			return &GuardianError{m.ID, ErrRule}
+		}
+	}
+	return nil
+}
+
+// fold makes names of organisations that differ in case only one.
+func fold(organisation string) string { return strings.ToLower(strings.ToUpper(organisation)) }
