@@ -59,25 +59,38 @@ test("the program runs in a worker, which gives its page the payload key alone",
   assert.equal(await step("worker"), 5000);
 });
 
-test("a payload of 1 GiB streams with flat memory", async () => {
-  await step("stream", { size: 32 * MIB });
-  const session = await page.context().newCDPSession(page);
-  await session.send("Performance.enable");
-  const heap = async () => (await session.send("Performance.getMetrics")).metrics.find((m) => m.name === "JSHeapUsedSize").value;
+const MOST_GROWTH = 200 * MIB;
+
+/** Streams a payload and returns how much memory all of the browser's processes, and the page's heap, took more than before. */
+async function streamed(size, heap) {
   const before = { processes: memoryOfChildren(), heap: await heap() };
-  let processes = before.processes;
-  const sampling = setInterval(() => (processes = Math.max(processes, memoryOfChildren())), 100);
+  let most = before.processes;
+  const sampling = setInterval(() => (most = Math.max(most, memoryOfChildren())), 100);
   try {
-    const { read, seconds } = await step("stream", { size: 1024 * MIB });
-    assert.equal(read, 1024 * MIB);
-    const growth = { processes: processes - before.processes, heap: (await heap()) - before.heap };
+    const { read, seconds } = await step("stream", { size });
+    assert.equal(read, size);
+    const growth = { processes: most - before.processes, heap: (await heap()) - before.heap };
     const mb = (n) => `${(n / 1e6).toFixed(0)} MB`;
-    console.log(`1 GiB in ${seconds.toFixed(1)} s; all processes ${mb(before.processes)} and at most ${mb(growth.processes)} more; heap ${mb(growth.heap)} more`);
-    assert.ok(growth.processes < 200 * MIB, `the browser grew by ${growth.processes} bytes`);
-    assert.ok(growth.heap < 50 * MIB, `the page's heap grew by ${growth.heap} bytes`);
+    console.log(`${size / MIB} MiB in ${seconds.toFixed(1)} s; all processes at most ${mb(growth.processes)} more than ${mb(before.processes)}`);
+    return growth;
   } finally {
     clearInterval(sampling);
   }
+}
+
+// How far memory swings is the collector's choice, and on a busy machine it may be late once. It is not late three times; and a
+// stream that is held, or whose parts are left to the collector, takes the size of the payload, or half of it, each time.
+test("a payload of 1 GiB streams with flat memory", async () => {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable");
+  const heap = async () => (await session.send("Performance.getMetrics")).metrics.find((m) => m.name === "JSHeapUsedSize").value;
+  await streamed(32 * MIB, heap);
+  let growth;
+  for (let attempt = 0; attempt < 3 && !(growth?.processes < MOST_GROWTH); attempt++) {
+    growth = await streamed(1024 * MIB, heap);
+    assert.ok(growth.heap < 50 * MIB, `the page's heap grew by ${growth.heap} bytes`);
+  }
+  assert.ok(growth.processes < MOST_GROWTH, `the browser grew by ${growth.processes} bytes`);
 });
 
 test("the page complained of nothing", () => assert.deepEqual(complaints, []));
