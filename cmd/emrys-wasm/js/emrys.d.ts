@@ -4,7 +4,7 @@ export * from "./payload.js";
 export type Code = import("./errors.js").Code;
 export type Refusal = import("./errors.js").Refusal;
 export type PayloadKey = import("./payload.js").PayloadKey;
-export type Kind = "seed" | "scope" | "hybrid" | "reading" | "signing" | "data";
+export type Kind = "seed" | "scope" | "hybrid" | "reading" | "signing" | "data" | "recovery";
 export type Secret<K extends Kind> = {
     readonly kind: K;
     readonly handle: number;
@@ -23,6 +23,14 @@ export type ReadingKey = Secret<"reading"> & {
 };
 export type SigningKey = Secret<"signing"> & {
     public: Uint8Array;
+};
+export type Recovery = Secret<"recovery"> & {
+    request: Uint8Array;
+    words: string;
+};
+export type Generation = {
+    from: number;
+    seed: Seed;
 };
 export type DataKey = Secret<"data">;
 export type ForeignKey = {
@@ -135,6 +143,37 @@ export declare class Emrys {
      * @returns {Promise<Seed>}
      */
     openSeed(sealed: Uint8Array, key: Uint8Array): Promise<Seed>;
+    /**
+     * Takes the seeds from a paper key, as somebody typed it.
+     * @param {string} sheet
+     * @returns {Promise<{owner: string, seeds: Generation[]}>}
+     */
+    recoverPaper(sheet: string): Promise<{
+        owner: string;
+        seeds: Generation[];
+    }>;
+    /**
+     * Makes a request that guardians answer. backup is empty for whichever backup of the owner they hold. Times are seconds.
+     * @param {{owner: string, backup: Uint8Array, device: string, created: number, expires: number}} args
+     * @returns {Promise<Recovery>}
+     */
+    requestRecovery(args: {
+        owner: string;
+        backup: Uint8Array;
+        device: string;
+        created: number;
+        expires: number;
+    }): Promise<Recovery>;
+    /**
+     * Takes the seeds from the guardians' answers to a request. refused names those whose answers were refused.
+     * @param {Recovery} recovery
+     * @param {Uint8Array[]} answers
+     * @returns {Promise<{seeds: Generation[], refused: Refusal[]}>}
+     */
+    recoverFromGuardians(recovery: Recovery, answers: Uint8Array[]): Promise<{
+        seeds: Generation[];
+        refused: Refusal[];
+    }>;
     /**
      * Derives both keys of a scope and epoch.
      * @param {Seed} seed

@@ -14,7 +14,7 @@ export * from "./payload.js";
 /** @typedef {import("./errors.js").Refusal} Refusal */
 /** @typedef {import("./payload.js").PayloadKey} PayloadKey */
 
-/** @typedef {"seed" | "scope" | "hybrid" | "reading" | "signing" | "data"} Kind */
+/** @typedef {"seed" | "scope" | "hybrid" | "reading" | "signing" | "data" | "recovery"} Kind */
 
 /**
  * A secret inside the program. close forgets it; every use after that fails with code handle.
@@ -27,6 +27,8 @@ export * from "./payload.js";
 /** @typedef {Secret<"hybrid"> & {public: Uint8Array}} HybridKey opens copies and shares; the public half has 1249 bytes */
 /** @typedef {Secret<"reading"> & {public: Uint8Array}} ReadingKey a reading key inside the program; the public half has 33 bytes */
 /** @typedef {Secret<"signing"> & {public: Uint8Array}} SigningKey a signing key inside the program; the public half has 33 bytes */
+/** @typedef {Secret<"recovery"> & {request: Uint8Array, words: string}} Recovery a request to guardians; the words are read to them */
+/** @typedef {{from: number, seed: Seed}} Generation a seed and the first epoch that it serves */
 /** @typedef {Secret<"data">} DataKey a record's data key, checked against its commitment */
 
 /**
@@ -225,6 +227,45 @@ export class Emrys {
    */
   async openSeed(sealed, key) {
     return this.#secret("seed", await this.call("openSeed", { sealed, key }));
+  }
+
+  /**
+   * Takes the seeds from a paper key, as somebody typed it.
+   * @param {string} sheet
+   * @returns {Promise<{owner: string, seeds: Generation[]}>}
+   */
+  async recoverPaper(sheet) {
+    const { owner, seeds } = await this.call("recoverPaper", { sheet });
+    return { owner, seeds: this.#generations(seeds) };
+  }
+
+  /**
+   * Makes a request that guardians answer. backup is empty for whichever backup of the owner they hold. Times are seconds.
+   * @param {{owner: string, backup: Uint8Array, device: string, created: number, expires: number}} args
+   * @returns {Promise<Recovery>}
+   */
+  async requestRecovery(args) {
+    return this.#secret("recovery", await this.call("requestRecovery", args));
+  }
+
+  /**
+   * Takes the seeds from the guardians' answers to a request. refused names those whose answers were refused.
+   * @param {Recovery} recovery
+   * @param {Uint8Array[]} answers
+   * @returns {Promise<{seeds: Generation[], refused: Refusal[]}>}
+   */
+  async recoverFromGuardians(recovery, answers) {
+    const args = { recovery: recovery.handle, answers: answers.map((answer) => ({ answer })) };
+    const { seeds, refused } = await this.call("recoverFromGuardians", args);
+    return { seeds: this.#generations(seeds), refused };
+  }
+
+  /**
+   * @param {{from: number, handle: number}[]} seeds
+   * @returns {Generation[]}
+   */
+  #generations(seeds) {
+    return seeds.map(({ from, handle }) => ({ from, seed: this.#secret("seed", { handle }) }));
   }
 
   /**

@@ -373,6 +373,14 @@ test("a seed at rest opens with its key only", async () => {
   await refused(emrys.sealSeed(seed, new Uint8Array(16)), "parameter");
 });
 
+test("words that are no paper key, and answers that are none, give no seed", async () => {
+  await refused(emrys.recoverPaper("1: abandon ability able"), "malformed", /line 1/);
+  const asked = await emrys.requestRecovery({ owner: "somebody", backup: new Uint8Array(), device: "telephone", created: now, expires: now + 60 });
+  assert.ok(asked.words.length > 10);
+  await refused(emrys.recoverFromGuardians(asked, [asked.request, new Uint8Array(5)]), "too_few_fragments");
+  await refused(emrys.recoverFromGuardians({ ...asked, handle: 99999999 }, []), "handle");
+});
+
 test("a closed handle is refused everywhere, and numbers are not used again", async () => {
   const seed = await emrys.generateSeed();
   const scope = await emrys.deriveScope(seed, "scope", 1);
