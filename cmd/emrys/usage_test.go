@@ -52,6 +52,9 @@ func TestUsageErrorsAreRefusedBeforeAnythingIsDone(t *testing.T) {
 		"access grant req_" + id + " --purpose X", "access refuse gra_" + id, "access show", "access show gra_" + id, "access revoke req_" + id,
 		"access list --only everything", "access list --cursor 3", "audit log --record x", "ticket open dis_" + id,
 		"ticket open x -o f", "version extra", "--nonsense", "nonsense", "record nonsense", "record",
+		"key", "key card", "key backup", "key backup --paper", "key backup -o d", "key backup --paper --guardian c -o d", "key guard",
+		"key answer", "key answer r --package p -o o", "key recover", "key recover start", "key recover start --owner x",
+		"key recover finish", "key recover paper", "key rotate now",
 	} {
 		_, stderr, code := d.run(strings.Fields(line)...)
 		require.Equal(t, 2, code, "emrys %s: %s", line, stderr)

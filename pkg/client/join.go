@@ -189,7 +189,7 @@ func (j *joining) onLedger(ctx context.Context, c *Client) error {
 	if !p.IsPatient() || p.Published {
 		return nil
 	}
-	if err := c.publishScopes(ctx); err != nil {
+	if _, err := c.publish(ctx, p.Scopes); err != nil {
 		return err
 	}
 	p.Published = true
@@ -244,35 +244,6 @@ func (c *Client) registerClinician(ctx context.Context) error {
 	}
 	if !bytes.Equal(entry.Reading, args.Reading) || !bytes.Equal(entry.Hybrid, args.Hybrid) {
 		return emr.E(emr.CodeExists, "this identity is registered with other keys; ask the registrar")
-	}
-	return nil
-}
-
-// publishScopes publishes the profile's scopes that the ledger does not have.
-func (c *Client) publishScopes(ctx context.Context) error {
-	args := ledgerapi.PublishScopesArgs{Patient: c.profile.Handle, Scopes: []ledgerapi.NewScope{}}
-	for _, s := range c.profile.Scopes {
-		delegating, fragment, err := c.scopeKeys(s.ID, s.Epoch)
-		if err != nil {
-			return err
-		}
-		args.Scopes = append(args.Scopes, ledgerapi.NewScope{
-			ID: s.ID, Epoch: s.Epoch, Level: s.Level,
-			Delegating: delegating.Public().Bytes(), Fragment: fragment.Public().Bytes(),
-		})
-	}
-	_, err := c.submit(ctx, "scope.publish", ledgerapi.PublishScopes, &args, &ledgerapi.Receipt{}, nil)
-	if emr.CodeOf(err) != emr.CodeExists {
-		return err
-	}
-	view, lookErr := c.ResolvePatient(ctx, emr.PatientID(c.profile.ID))
-	if lookErr != nil {
-		return errors.Join(err, lookErr)
-	}
-	for _, s := range args.Scopes {
-		if !published(view.Scopes, s) {
-			return err
-		}
 	}
 	return nil
 }

@@ -110,6 +110,8 @@ type Profile struct {
 	// Handle is the patient's name on the ledger; empty for professionals.
 	Handle emr.Handle     `json:"handle"`
 	Scopes []ProfileScope `json:"scopes"`
+	// Pending are scopes of a rotation that are not known to be published. Running it again settles them.
+	Pending []ProfileScope `json:"pending,omitempty"`
 	// Registered tells that the registration is committed, Published that the scopes are.
 	Registered bool `json:"registered"`
 	Published  bool `json:"published"`
@@ -206,7 +208,7 @@ func (p *Profile) checkPerson() error {
 }
 
 func (p *Profile) checkScopes() error {
-	for _, s := range p.Scopes {
+	for _, s := range slices.Concat(p.Scopes, p.Pending) {
 		if err := emr.CheckID("scopes.id", s.ID); err != nil {
 			return err
 		}
