@@ -34,7 +34,7 @@ func checkMembers(threshold int, members []Member) error {
 	if len(members) > MaxGuardians || threshold < 2 || threshold > len(members) {
 		return parameter("threshold %d of %d guardians", threshold, len(members))
 	}
-	ids, keys, of := map[string]bool{}, map[pre.KeyID]bool{}, map[string]int{}
+	ids, keys := map[string]bool{}, map[pre.KeyID]bool{}
 	for _, m := range members {
 		switch {
 		case !text(m.ID) || m.ID != strings.TrimSpace(m.ID):
@@ -45,10 +45,29 @@ func checkMembers(threshold int, members []Member) error {
 			return parameter("guardian %q, or its key, is named twice", m.ID)
 		}
 		ids[m.ID], keys[m.KeyID] = true, true
-		if m.Organisation == "" {
+	}
+	return checkOrganisations(threshold, members)
+}
+
+// checkOrganisations refuses lists in which the people of one organisation suffice. Somebody independent whose id is the name of another
+// guardian's organisation is that organisation.
+func checkOrganisations(threshold int, members []Member) error {
+	of := map[string]int{}
+	for _, m := range members {
+		if m.Organisation != "" {
+			of[fold(m.Organisation)] = 0
+		}
+	}
+	for _, m := range members {
+		name := fold(m.Organisation)
+		if name == "" {
+			name = fold(m.ID)
+		}
+		count, named := of[name]
+		if !named {
 			continue
 		}
-		if of[fold(m.Organisation)]++; of[fold(m.Organisation)] >= threshold {
+		if of[name] = count + 1; count+1 >= threshold {
 			return &GuardianError{m.ID, ErrRule}
 		}
 	}

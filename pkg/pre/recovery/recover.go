@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/emrys-health/emrys/pkg/pre"
@@ -179,21 +178,25 @@ func answerInfo(r *Request, guardian string) []byte {
 	return joined(kindAnswer, r.hash[:], []byte(guardian))
 }
 
+// Verifier says whether secret is the one that is wanted: whether it gives check, the value that stands in the packages it came from, and,
+// since whoever makes up a backup makes up its check value too, the owner's public keys as the caller knows them from elsewhere. It gets
+// a copy, which it may clear.
+type Verifier = func(secret []byte, check [HashSize]byte) error
+
 // Combine recovers the secret from the answers to a request, with the request's private key. Every answer is checked; those that are
-// refused are returned with their guardians' names and do no harm as long as enough good ones remain: ErrTooFewShares, joined with
-// the refusals, when not. Answers of one owner may belong to different backups: the one with a quorum counts, and ErrConflict says that
-// two have one.
+// refused are returned with the guardians' names that they carry, and do no harm as long as enough good ones remain: ErrTooFewShares,
+// joined with the refusals, when not.
 //
-// verify compares the secret with the check value that stands in the packages, and with whatever else the caller knows of the owner's
-// public keys: only it can tell a false backup, made up by t false guardians, from the true one. Its error comes back under ErrCheck.
-func Combine(
-	device *pre.HybridPrivateKey, r *Request, answers [][]byte, verify func(secret []byte, check [HashSize]byte) error,
-) ([]byte, []*GuardianError, error) {
+// Anyone who has seen a request can seal answers to it, and so make up a whole backup with a quorum of its own. Only verify can tell it from
+// the true one. It is asked about every backup of which a quorum answered; answers of those it refuses are refused under ErrCheck. If
+// it accepts two, that is ErrConflict; if none, Combine fails with what was wrong with each. The last call of verify before Combine succeeds is
+// about the secret that is returned.
+func Combine(device *pre.HybridPrivateKey, r *Request, answers [][]byte, verify Verifier) ([]byte, []*GuardianError, error) {
 	if device == nil || r == nil || r.encoded == nil || verify == nil || !device.Public().Equal(r.Key) {
 		return nil, nil, parameter("recover: the request, its private key and a check are required")
 	}
 	groups, refused := sortAnswers(device, r, answers)
-	group, err := quorum(groups)
+	groups, err := quorums(groups)
 	if err != nil {
 		errs := []error{fmt.Errorf("recover: %w", err)}
 		for _, e := range refused {
@@ -201,15 +204,59 @@ func Combine(
 		}
 		return nil, refused, errors.Join(errs...)
 	}
-	secret, err := unwrap(group)
+	secret, wrong, err := choose(groups, verify)
+	refused = append(refused, wrong...)
 	if err != nil {
 		return nil, refused, fmt.Errorf("recover: %w", err)
 	}
+	return secret, refused, nil
+}
+
+// choose returns the secret of the one group that verify accepts, and refuses every share of the others.
+func choose(groups [][]*share, verify Verifier) ([]byte, []*GuardianError, error) {
+	var (
+		refused  []*GuardianError
+		failures []error
+		accepted []*share
+		secret   []byte
+	)
+	for _, g := range groups {
+		s, err := unwrapVerified(g, verify)
+		switch {
+		case err != nil:
+			failures = append(failures, err)
+			for _, share := range g {
+				refused = append(refused, &GuardianError{share.member().ID, err})
+			}
+		case accepted != nil:
+			clear(s)
+			clear(secret)
+			return nil, refused, ErrConflict
+		default:
+			accepted, secret = g, s
+		}
+	}
+	if accepted == nil {
+		return nil, refused, errors.Join(failures...)
+	}
+	if len(groups) == 1 {
+		return secret, refused, nil
+	}
+	clear(secret)
+	secret, err := unwrapVerified(accepted, verify) // what verify may keep is of this secret and not of a refused one
+	return secret, refused, err
+}
+
+func unwrapVerified(group []*share, verify Verifier) ([]byte, error) {
+	secret, err := unwrap(group)
+	if err != nil {
+		return nil, err
+	}
 	if err := verify(bytes.Clone(secret), group[0].statement.check); err != nil {
 		clear(secret)
-		return nil, refused, fmt.Errorf("recover: %w: %w", ErrCheck, err)
+		return nil, fmt.Errorf("%w: %w", ErrCheck, err)
 	}
-	return secret, refused, nil
+	return secret, nil
 }
 
 // sortAnswers opens every answer and groups the good ones by backup, one share for each guardian.
@@ -262,6 +309,7 @@ func openAnswer(device *pre.HybridPrivateKey, r *Request, b []byte) (*share, str
 	if err != nil {
 		return nil, w.Guardian, fmt.Errorf("open answer: %w", err)
 	}
+	defer clear(opened)
 	s, err := parseShare(opened)
 	if err != nil {
 		return nil, w.Guardian, fmt.Errorf("open answer: %w", err)
@@ -275,23 +323,19 @@ func openAnswer(device *pre.HybridPrivateKey, r *Request, b []byte) (*share, str
 	return s, w.Guardian, nil
 }
 
-// quorum returns the one group that reaches its threshold.
-func quorum(groups [][]*share) ([]*share, error) {
-	var found []*share
-	best := ""
+// quorums returns the groups that reach their own thresholds, of which there must be one.
+func quorums(groups [][]*share) ([][]*share, error) {
+	var found [][]*share
+	short := ""
 	for _, g := range groups {
-		t := g[0].statement.threshold
-		if len(g) < t {
-			best = fmt.Sprintf("%d of %d: ", len(g), t)
+		if t := g[0].statement.threshold; len(g) < t {
+			short = fmt.Sprintf("%d of %d: ", len(g), t)
 			continue
 		}
-		if found != nil {
-			return nil, ErrConflict
-		}
-		found = g
+		found = append(found, g)
 	}
 	if found == nil {
-		return nil, fmt.Errorf("%s%w", strings.TrimSpace(best), ErrTooFewShares)
+		return nil, fmt.Errorf("%s%w", short, ErrTooFewShares)
 	}
 	return found, nil
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,6 +51,9 @@ func Split(source io.Reader, secret []byte, p Plan) ([]SealedPackage, error) {
 		source = rand.Reader
 	}
 	f, err := st.share(source, secret)
+	if errors.Is(err, algebra.ErrDegenerate) {
+		err = fmt.Errorf("%w: %w", err, pre.ErrParameter) // the random source is the caller's
+	}
 	if err != nil {
 		return nil, fmt.Errorf("split secret: %w", err)
 	}

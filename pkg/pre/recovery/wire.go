@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -125,15 +126,23 @@ func parameter(format string, args ...any) error {
 
 const maxText = 128
 
-// text reports whether s is 1 to maxText bytes of UTF-8 without control characters.
+// text reports whether s is 1 to maxText bytes of UTF-8 that a terminal shows as it is (R3).
 func text(s string) bool {
-	if s == "" || len(s) > maxText || !utf8.ValidString(s) {
-		return false
+	return s != "" && len(s) <= maxText && utf8.ValidString(s) && !strings.ContainsFunc(s, hidden)
+}
+
+// hidden reports whether r is a control, or changes what people see of the text around it while it has no width of its own: a name
+// must not pass for another one.
+func hidden(r rune) bool {
+	switch {
+	case r < ' ', r >= 0x7f && r <= 0x9f: // C0, DEL, C1
+		return true
+	case r == 0x00ad, r == 0x061c, r == 0x180e, r == 0xfeff:
+		return true
+	case r == 0x200b, r >= 0x200e && r <= 0x200f: // not 200C and 200D, which some scripts need inside of words
+		return true
+	case r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
+		return true
 	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			return false
-		}
-	}
-	return true
+	return false
 }
