@@ -103,9 +103,9 @@ func (r *Request) problem() string {
 		return "backup id"
 	case r.Device != "" && !text(r.Device):
 		return "device"
-	case r.Created.Unix() < 0 || r.Expires.Unix() > maxTime || !r.Expires.After(r.Created):
+	case r.Created.Unix() < 0 || r.Expires.Unix() > maxTime || r.Expires.Unix() <= r.Created.Unix():
 		return "times"
-	case r.Expires.Sub(r.Created) > MaxRequestLife:
+	case r.Expires.Unix()-r.Created.Unix() > int64(MaxRequestLife/time.Second):
 		return "it lives too long"
 	}
 	return ""

@@ -78,7 +78,7 @@ func (p *Plan) statement(secret []byte) (*statement, error) {
 		return nil, parameter("owner %q", p.Owner)
 	}
 	st := &statement{owner: p.Owner, check: p.Check, threshold: p.Threshold}
-	if st.created = uint64(p.Created.Unix()); p.Created.Unix() < 0 { //nolint:gosec // checked
+	if st.created = uint64(p.Created.Unix()); st.created > maxTime { //nolint:gosec // a time before 1970 becomes a great number
 		return nil, parameter("time of creation")
 	}
 	for _, g := range p.Guardians {

@@ -92,8 +92,8 @@ func parseStatement(b []byte) (*statement, error) {
 	switch {
 	case len(w.Backup) != HashSize || len(w.Check) != HashSize:
 		return nil, malformed("%s: backup id or check value", kindStatement)
-	case !text(w.Owner):
-		return nil, malformed("%s: owner", kindStatement)
+	case !text(w.Owner) || w.Created > maxTime:
+		return nil, malformed("%s: owner or time of creation", kindStatement)
 	case len(w.Wrapped) <= gcmOverhead || len(w.Wrapped) > MaxSecret+gcmOverhead:
 		return nil, malformed("%s: wrapped secret of %d bytes", kindStatement, len(w.Wrapped))
 	case len(w.Commitments) != s.threshold:
