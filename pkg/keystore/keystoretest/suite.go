@@ -226,7 +226,7 @@ func prints(t *testing.T, roots keystore.Roots, k keystore.Keys) {
 	}
 	for _, g := range roots.InsecureList() {
 		part := g.Seed[8:24]
-		decimal := fmt.Sprint(part)
+		decimal := fmt.Sprintf("%d", part)
 		for _, form := range []string{fmt.Sprintf("%x", part), fmt.Sprintf("%X", part), decimal[1 : len(decimal)-1], string(part)} {
 			require.NotContains(t, out.String(), form)
 		}
