@@ -47,7 +47,7 @@ for as long as that may be answered (7 days).`,
 			result := map[string]any{"owner": r.Owner, "words": r.Words(), "expires": emr.TimeOf(r.Expires), "file": out}
 			return a.result(result, func(w io.Writer) {
 				fields(w, "Request of", r.Owner, "Words", strings.Join(r.Words(), " "), "Answer until", when(emr.TimeOf(r.Expires)), "Wrote", out,
-					"Next", "send the file to your guardians and read them the words yourself; then: emrys key recover finish ANSWER…")
+					"Next", "send the file to your guardians and read them the words yourself; then: emrys key recover finish ANSWER… --expect FINGERPRINT")
 			})
 		},
 	}
@@ -62,7 +62,14 @@ func (a *app) recoverFinishCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "finish ANSWER…",
 		Short: "Combine the guardians' answers and write the keys",
-		Args:  arguments(cobra.MinimumNArgs(1)),
+		Long: `Combine the guardians' answers and write the keys.
+
+Whoever saw your request can make up a whole backup and the answers to it. Only
+the fingerprint of your own key tells yours from theirs: give it with --expect,
+from an old card, from the output of emrys key show, or from your hospital's
+registrar. If you have it from nowhere, give --expect none, and compare the
+fingerprint that is shown with the registrar's before you use the keys.`,
+		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error {
 			answers := make([][]byte, len(args))
 			for i, path := range args {
@@ -77,6 +84,7 @@ func (a *app) recoverFinishCommand() *cobra.Command {
 		},
 	}
 	expectFlag(c, &expect)
+	mustGive(c, "expect")
 	return c
 }
 
@@ -102,7 +110,7 @@ func (a *app) recoverPaperCommand() *cobra.Command {
 }
 
 func expectFlag(c *cobra.Command, expect *string) {
-	c.Flags().StringVar(expect, "expect", "", "fingerprint that the recovered key must have, from an old card or emrys key show")
+	c.Flags().StringVar(expect, "expect", "", "fingerprint that the recovered key must have, or none")
 }
 
 // recovered runs a recovery into the profile and shows what came back.

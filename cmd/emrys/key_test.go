@@ -71,8 +71,10 @@ func TestGuardiansBringTheSeedBack(t *testing.T) {
 		return out
 	}
 	first, third := answer("1", "friend"), answer("3", "ben")
-	d.refused(8, "key", "recover", "finish", first, "--profile", d.path("new"))
-	d.refused(8, "key", "recover", "finish", first, first, "--profile", d.path("new"))
+	d.refused(2, "key", "recover", "finish", first, third, "--profile", d.path("new"))
+	d.refused(2, "key", "recover", "finish", first, third, "--expect", "", "--profile", d.path("new"))
+	d.refused(8, "key", "recover", "finish", first, "--expect", "none", "--profile", d.path("new"))
+	d.refused(8, "key", "recover", "finish", first, first, "--expect", "none", "--profile", d.path("new"))
 	d.refused(9, "key", "recover", "finish", first, third, "--expect", strings.Repeat("0", 32), "--profile", d.path("new"))
 	_, err := os.Stat(d.path("new/keys.json"))
 	require.ErrorIs(t, err, os.ErrNotExist, "nothing is written before everything is checked")
@@ -81,7 +83,7 @@ func TestGuardiansBringTheSeedBack(t *testing.T) {
 	require.NoError(t, err)
 	broken[len(broken)-1] ^= 1
 	bad := d.file("broken", string(broken))
-	require.Contains(t, d.refused(8, "key", "recover", "finish", bad, third, "--profile", d.path("new")), "refused: ")
+	require.Contains(t, d.refused(8, "key", "recover", "finish", bad, third, "--expect", "none", "--profile", d.path("new")), "refused: ")
 	second := answer("2", "ann")
 	var back client.Recovered
 	d.decode(&back, "key", "recover", "finish", bad, second, third, "--expect", before.Hybrid, "--profile", d.path("new"))
@@ -90,7 +92,7 @@ func TestGuardiansBringTheSeedBack(t *testing.T) {
 	_, err = os.Stat(d.path("new/recovery.json"))
 	require.ErrorIs(t, err, os.ErrNotExist, "the one-time key is gone")
 	d.sameScopeKeys("patient", "new")
-	d.refused(5, "key", "recover", "finish", second, third, "--profile", d.path("other"))
+	d.refused(5, "key", "recover", "finish", second, third, "--expect", "none", "--profile", d.path("other"))
 	d.refused(6, "key", "recover", "start", "--owner", patient, "-o", d.path("again"), "--profile", d.path("new"))
 }
 

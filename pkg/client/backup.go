@@ -259,10 +259,16 @@ type Recovered struct {
 	Refused     []string `json:"refused,omitempty"` // guardians whose answers were false
 }
 
-// FinishRecovery combines the guardians' answers and writes the keys to dir, under passphrase unless that is nil. expect, when not
-// empty, is the fingerprint that the recovered hybrid key must have, from an old card or the registry: only it tells a backup that
-// false guardians made up. The keys that sign and read are new, and must be registered.
+// ExpectNone stands for a fingerprint that its owner has from nowhere.
+const ExpectNone = "none"
+
+// FinishRecovery combines the guardians' answers and writes the keys to dir, under passphrase unless that is nil. expect is the
+// fingerprint that the recovered hybrid key must have, from an old card or the registry: only it tells a backup that false guardians
+// made up, so whoever has none must say [ExpectNone]. The keys that sign and read are new, and must be registered.
 func FinishRecovery(dir string, passphrase []byte, answers [][]byte, expect string) (*Recovered, error) {
+	if expect == "" {
+		return nil, emr.E(emr.CodeInvalid, "the expected fingerprint is missing; say "+ExpectNone+" if there is none to compare with")
+	}
 	key, request, err := loadRecovery(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, emr.E(emr.CodeNotFound, "no recovery was started in "+dir+"; begin with: emrys key recover start")
@@ -316,13 +322,14 @@ func checkHybrid(roots keystore.Roots, expect string) error {
 	if err != nil {
 		return err
 	}
-	if expect != "" && !strings.EqualFold(expect, hybrid.Public().ID().String()) {
+	if expect != "" && expect != ExpectNone && !strings.EqualFold(expect, hybrid.Public().ID().String()) {
 		return errors.New("fingerprint of the hybrid key")
 	}
 	return nil
 }
 
-// RecoverFromPaper writes the keys that a paper key gives to dir. See FinishRecovery.
+// RecoverFromPaper writes the keys that a paper key gives to dir. expect, when not empty, is compared as by [FinishRecovery]; the paper
+// is the owner's own, so it may be left out.
 func RecoverFromPaper(dir string, passphrase []byte, sheet, expect string) (*Recovered, error) {
 	p, err := recovery.ParsePaper(sheet)
 	if err != nil {

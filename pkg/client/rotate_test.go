@@ -107,7 +107,7 @@ func TestARecoveryThatWaitsIsOnesOwn(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		_, err = client.StartRecovery(dir, "pat_1", "phone", now)
 		requireCode(t, emr.CodeCorrupt, err)
-		_, err = client.FinishRecovery(dir, nil, nil, "")
+		_, err = client.FinishRecovery(dir, nil, nil, client.ExpectNone)
 		requireCode(t, emr.CodeCorrupt, err)
 	}
 }

@@ -165,13 +165,17 @@ export declare class Emrys {
         expires: number;
     }): Promise<Recovery>;
     /**
-     * Takes the seeds from the guardians' answers to a request. refused names those whose answers were refused.
+     * Takes the seeds from the guardians' answers to a request. Whoever saw the request can make up a whole backup: only expect, the
+     * fingerprint of the owner's hybrid key from an old card or the registry, tells it. Whoever has none says "none", and compares
+     * the hybrid that comes back before the seeds are used. refused names the guardians whose answers were refused.
      * @param {Recovery} recovery
      * @param {Uint8Array[]} answers
-     * @returns {Promise<{seeds: Generation[], refused: Refusal[]}>}
+     * @param {string} expect
+     * @returns {Promise<{seeds: Generation[], hybrid: string, refused: Refusal[]}>}
      */
-    recoverFromGuardians(recovery: Recovery, answers: Uint8Array[]): Promise<{
+    recoverFromGuardians(recovery: Recovery, answers: Uint8Array[], expect: string): Promise<{
         seeds: Generation[];
+        hybrid: string;
         refused: Refusal[];
     }>;
     /**

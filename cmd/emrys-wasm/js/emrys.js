@@ -249,15 +249,18 @@ export class Emrys {
   }
 
   /**
-   * Takes the seeds from the guardians' answers to a request. refused names those whose answers were refused.
+   * Takes the seeds from the guardians' answers to a request. Whoever saw the request can make up a whole backup: only expect, the
+   * fingerprint of the owner's hybrid key from an old card or the registry, tells it. Whoever has none says "none", and compares
+   * the hybrid that comes back before the seeds are used. refused names the guardians whose answers were refused.
    * @param {Recovery} recovery
    * @param {Uint8Array[]} answers
-   * @returns {Promise<{seeds: Generation[], refused: Refusal[]}>}
+   * @param {string} expect
+   * @returns {Promise<{seeds: Generation[], hybrid: string, refused: Refusal[]}>}
    */
-  async recoverFromGuardians(recovery, answers) {
-    const args = { recovery: recovery.handle, answers: answers.map((answer) => ({ answer })) };
-    const { seeds, refused } = await this.call("recoverFromGuardians", args);
-    return { seeds: this.#generations(seeds), refused };
+  async recoverFromGuardians(recovery, answers, expect) {
+    const args = { recovery: recovery.handle, answers: answers.map((answer) => ({ answer })), expect };
+    const { seeds, hybrid, refused } = await this.call("recoverFromGuardians", args);
+    return { seeds: this.#generations(seeds), hybrid, refused };
   }
 
   /**

@@ -68,16 +68,23 @@ func (d *Device) requestRecovery(a *arguments) (Fields, error) {
 	})
 }
 
-// recoverFromGuardians takes the seeds from the guardians' answers to a request. (recovery: handle, answers: a list of answer)
-// -> seeds: from, handle; refused: guardians whose answers were refused.
+// expectNone stands for a fingerprint that its owner has from nowhere.
+const expectNone = "none"
+
+// recoverFromGuardians takes the seeds from the guardians' answers to a request. expect is the fingerprint of the owner's hybrid key,
+// from an old card or the registry, or "none": whoever saw the request can make up a whole backup, and only that tells it.
+// (recovery: handle, answers: a list of answer, expect) -> seeds: from, handle; hybrid: fingerprint; refused: guardians whose answers
+// were refused.
 func (d *Device) recoverFromGuardians(a *arguments) (Fields, error) {
 	h := secret[recoveryHolder](a, "recovery")
 	var answers [][]byte
 	a.list("answers", func(e *arguments) { answers = append(answers, e.bytes("answer")) })
+	expect := a.name("expect")
 	if err := a.end(); err != nil {
 		return nil, err
 	}
 	var roots generations
+	var hybrid string
 	defer func() { clear(roots) }()
 	encoded, wrong, err := recovery.Combine(h.key, h.request, answers, func(b []byte, check [recovery.HashSize]byte) error {
 		defer clear(b)
@@ -88,13 +95,16 @@ func (d *Device) recoverFromGuardians(a *arguments) (Fields, error) {
 		if own, err := roots.check(); err != nil || own != check {
 			return failed(CodeProof, "the seeds are not those of the check value")
 		}
+		if hybrid, err = roots.hybrid(); err != nil || expect != expectNone && !strings.EqualFold(expect, hybrid) {
+			return failed(CodeProof, "the seeds do not give the key with the expected fingerprint")
+		}
 		return nil
 	})
 	clear(encoded)
 	if err != nil {
 		return nil, recoveryError(err, wrong)
 	}
-	return d.keepRoots(roots, Fields{"refused": refusals(refusedGuardians(wrong))})
+	return d.keepRoots(roots, Fields{"hybrid": hybrid, "refused": refusals(refusedGuardians(wrong))})
 }
 
 // keepRoots puts each generation of a seed behind a handle of its own.
@@ -149,6 +159,15 @@ func (g generations) check() (sum [pre.HashSize]byte, err error) {
 		return sum, failed(CodeMalformed, "there are no seeds")
 	}
 	return [pre.HashSize]byte(h.Sum(nil)), nil
+}
+
+// hybrid returns the fingerprint of the key that copies and packages of this person are sealed to (docs/spec/keys.md).
+func (g generations) hybrid() (string, error) {
+	key, err := pre.DeriveHybridKey(g[0].Seed[:], "copies", 1)
+	if err != nil {
+		return "", fmt.Errorf("derive hybrid key: %w", err)
+	}
+	return key.Public().ID().String(), nil
 }
 
 // recoveryError classifies the errors of recovery that are none of package pre.

@@ -6,6 +6,7 @@ package device_test
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,21 +91,32 @@ func TestGuardiansGiveTheSeedsBack(t *testing.T) {
 		require.NoError(t, err)
 		answers = append(answers, device.Fields{"answer": answer})
 	}
+	hybrid, err := roots.Hybrid()
+	require.NoError(t, err)
+	expect := hybrid.Public().ID().String()
 	bad := append([]byte(nil), answers[0].(device.Fields)["answer"].([]byte)...)
 	bad[len(bad)-1] ^= 1
 	out := do(t, d, "recoverFromGuardians", device.Fields{
-		"recovery": handle(asked), "answers": []any{device.Fields{"answer": bad}, answers[1], answers[2]},
+		"recovery": handle(asked), "answers": []any{device.Fields{"answer": bad}, answers[1], answers[2]}, "expect": expect,
 	})
 	require.Len(t, out["refused"], 1)
+	require.Equal(t, expect, out["hybrid"])
 	sameKeys(t, d, roots, out["seeds"].([]any))
 
-	_, failure := d.Call("recoverFromGuardians", device.Fields{"recovery": handle(asked), "answers": answers[:1]})
+	_, failure := d.Call("recoverFromGuardians", device.Fields{"recovery": handle(asked), "answers": answers[:1], "expect": "none"})
 	require.NotNil(t, failure)
 	require.Equal(t, device.CodeTooFew, failure.Code)
+	for missing, code := range map[string]device.Code{
+		strings.Repeat("0", len(expect)): device.CodeProof, expect[1:]: device.CodeProof, "": device.CodeParameter,
+	} {
+		_, failure = d.Call("recoverFromGuardians", device.Fields{"recovery": handle(asked), "answers": answers, "expect": missing})
+		require.NotNil(t, failure, missing)
+		require.Equal(t, code, failure.Code, missing)
+	}
 	other := do(t, d, "requestRecovery", device.Fields{
 		"owner": patientID, "backup": []byte{}, "device": "", "created": 1.8e9, "expires": 1.8e9 + 3600,
 	})
-	_, failure = d.Call("recoverFromGuardians", device.Fields{"recovery": handle(other), "answers": answers})
+	_, failure = d.Call("recoverFromGuardians", device.Fields{"recovery": handle(other), "answers": answers, "expect": expect})
 	require.NotNil(t, failure)
 	require.Equal(t, device.CodeTooFew, failure.Code)
 	_, failure = d.Call("requestRecovery", device.Fields{

@@ -377,8 +377,9 @@ test("words that are no paper key, and answers that are none, give no seed", asy
   await refused(emrys.recoverPaper("1: abandon ability able"), "malformed", /line 1/);
   const asked = await emrys.requestRecovery({ owner: "somebody", backup: new Uint8Array(), device: "telephone", created: now, expires: now + 60 });
   assert.ok(asked.words.length > 10);
-  await refused(emrys.recoverFromGuardians(asked, [asked.request, new Uint8Array(5)]), "too_few_fragments");
-  await refused(emrys.recoverFromGuardians({ ...asked, handle: 99999999 }, []), "handle");
+  await refused(emrys.recoverFromGuardians(asked, [asked.request, new Uint8Array(5)], "none"), "too_few_fragments");
+  await refused(emrys.recoverFromGuardians({ ...asked, handle: 99999999 }, [], "none"), "handle");
+  await refused(emrys.recoverFromGuardians(asked, [asked.request], ""), "parameter");
 });
 
 test("a closed handle is refused everywhere, and numbers are not used again", async () => {
