@@ -133,8 +133,9 @@ bench-protocol: cmd/emrys-wasm/js/node_modules/.package-lock.json ## the protoco
 	go test -tags benchwasm -count=1 -v -run '^TestBench$$' ./cmd/emrys-wasm
 
 .PHONY: generate
-generate: build ## render docker-compose.yaml and golden files again
+generate: build ## render docker-compose.yaml and the tables of docs/spec/ledger.md again
 	$(BIN)/emrysctl render compose -o docker-compose.yaml
+	go run ./pkg/ledgerapi/specification docs/spec/ledger.md
 
 .PHONY: clean
 clean: ## remove what make built (state in $$EMRYS_HOME stays)

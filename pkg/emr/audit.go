@@ -8,15 +8,15 @@ type AuditKind string
 
 // Kinds of audit entry.
 const (
-	AuditRegistered   AuditKind = "patient.registered"
-	AuditScopes       AuditKind = "scopes.published"
-	AuditRelationship AuditKind = "relationship"
-	AuditRecord       AuditKind = "record.registered"
-	AuditRequest      AuditKind = "access.requested"
-	AuditRefusal      AuditKind = "access.refused"
-	AuditGrant        AuditKind = "access.granted"
-	AuditRevocation   AuditKind = "access.revoked"
-	AuditDisclosure   AuditKind = "disclosure"
+	AuditRegistered   AuditKind = "patient.registered" // a patient pinned keys under a handle
+	AuditScopes       AuditKind = "scopes.published"   // the patient published scopes
+	AuditRelationship AuditKind = "relationship"       // a hospital proposed a relationship (ask), or the patient accepted (permit), refused or ended it (deny)
+	AuditRecord       AuditKind = "record.registered"  // a record, or a version of one, was registered
+	AuditRequest      AuditKind = "access.requested"   // a clinician asked for a record
+	AuditRefusal      AuditKind = "access.refused"     // the patient refused a request
+	AuditGrant        AuditKind = "access.granted"     // the patient gave access
+	AuditRevocation   AuditKind = "access.revoked"     // the patient took a grant back
+	AuditDisclosure   AuditKind = "disclosure"         // a reading began, or was denied
 	// AuditAttempt: a ticket was presented by somebody it was not issued to, or out of time.
 	AuditAttempt AuditKind = "ticket.refused"
 )

@@ -35,9 +35,8 @@ const (
 const (
 	// RegisterOrganisation: RegisterOrganisationArgs -> Receipt, by an admin of the organisation.
 	RegisterOrganisation = "RegisterOrganisation"
-	// RecordAttempt takes the signed OpenTicket action of somebody whose ticket
-	// does not hold in TransientAction, and commits the attempt: -> DecisionReceipt.
-	// It is submitted by the gateway that refused. It fails when the ticket does hold.
+	// RecordAttempt: OpenTicketArgs -> DecisionReceipt, by the gateway that refused, with the signed action of whoever presented a ticket
+	// that does not hold: commits the attempt. It fails when the ticket does hold.
 	RecordAttempt = "RecordAttempt"
 )
 
@@ -89,11 +88,11 @@ func Queries() []string {
 
 // Events. One event per transaction at most; the payload is Event.
 const (
-	EventRecordRegistered = "record.registered"
-	EventAccessRequested  = "access.requested"
-	EventAccessGranted    = "access.granted"
-	EventAccessRevoked    = "access.revoked"
-	EventDisclosed        = "disclosed"
+	EventRecordRegistered = "record.registered" // a record was registered: other hospitals pin its content
+	EventAccessRequested  = "access.requested"  // somebody asked for a record, whatever was decided
+	EventAccessGranted    = "access.granted"    // a patient gave access
+	EventAccessRevoked    = "access.revoked"    // a patient took a grant back
+	EventDisclosed        = "disclosed"         // a reading began, or was denied
 )
 
 // Limits that the contract enforces.
