@@ -34,9 +34,6 @@ func ParseCapsule(b []byte) (*Capsule, error) {
 }
 
 func parseCapsule(b []byte) (*Capsule, error) {
-	if len(b) != CapsuleSize {
-		return nil, malformed("%d bytes", len(b))
-	}
 	r := reader{b: b}
 	c := &Capsule{}
 	c.parts.E, c.parts.V, c.parts.S = r.point(), r.point(), r.scalar()

@@ -70,9 +70,6 @@ func (f *CapsuleFragment) Bytes() []byte {
 // expiry before, and takes the capsule and the values of p from the ledger, never from whoever asks. A nil source means
 // crypto/rand.
 func Reencrypt(source io.Reader, c *Capsule, k *KeyFragment, p ReencryptParams) (*CapsuleFragment, error) {
-	if !c.valid() || !k.valid() {
-		return nil, parameter("re-encrypt: capsule and key fragment are required")
-	}
 	if err := k.Verify(p.Delegating, p.Reader, p.Signer, p.Gateway, p.Grant); err != nil {
 		return nil, fmt.Errorf("re-encrypt: %w", err)
 	}

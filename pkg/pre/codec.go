@@ -22,22 +22,18 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) point() point {
-	b := r.take(PointSize)
-	if r.err != nil {
-		return point{}
+	p, err := parsePoint(r.take(PointSize))
+	if r.err == nil {
+		r.err = err
 	}
-	p, err := parsePoint(b)
-	r.err = err
 	return p
 }
 
 func (r *reader) scalar() scalar {
-	b := r.take(ScalarSize)
-	if r.err != nil {
-		return scalar{}
+	s, err := parseScalar(r.take(ScalarSize))
+	if r.err == nil {
+		r.err = err
 	}
-	s, err := parseScalar(b)
-	r.err = err
 	return s
 }
 
