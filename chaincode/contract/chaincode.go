@@ -70,6 +70,16 @@ func submit[A any](ctx *Context, function string, rule func(ledger.State, []byte
 	return answer, wire(function, err)
 }
 
+// administer runs the rule of a transaction of an organisation, whose argument is public.
+func administer[Q, A any](ctx *Context, function string, q Q, rule func(ledger.State, Q) (*A, error)) (*A, error) {
+	s, err := newSubmission(ctx.stub)
+	if err != nil {
+		return nil, wire(function, err)
+	}
+	answer, err := rule(s, q)
+	return answer, wire(function, err)
+}
+
 // ask runs the rule of a query.
 func ask[Q, A any](ctx *Context, function string, q Q, rule func(ledger.Reader, Q) (*A, error)) (*A, error) {
 	r, err := newView(ctx.stub)

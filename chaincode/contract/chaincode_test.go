@@ -4,12 +4,14 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hyperledger/fabric-chaincode-go/v2/shim"
 	"github.com/hyperledger/fabric-protos-go-apiv2/msp"
@@ -181,16 +183,49 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: m.Record}, &trail)
 	require.NotEmpty(t, trail.Items)
 
+	r.governs(called, ask)
 	for _, function := range functions() {
 		require.True(t, called[function], function)
 	}
 	require.Equal(t, []string{
 		ledgerapi.EventRecordRegistered, ledgerapi.EventAccessRequested, ledgerapi.EventAccessGranted,
-		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked,
+		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked, ledgerapi.EventProposed, ledgerapi.EventDecided,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)
 	}
+}
+
+// governs closes the founding, and publishes a release by the votes of three members.
+func (r *rig) governs(called map[string]bool, ask func(function string, q, answer any)) {
+	r.t.Helper()
+	administer := func(org emr.OrgID, function string, args any) {
+		argument, err := emr.Canonical(args)
+		require.NoError(r.t, err)
+		called[function] = true
+		r.succeeds(r.fabric.stub(identity(r.t, r.Orgs[org].Admin), r.Now, function, string(argument)))
+	}
+	release := emr.Release{Product: "portal", Version: "1.0.0", Digest: sha256.Sum256([]byte("bundle"))}
+	id := ledgertest.ID[emr.ProposalID](emr.ProposalPrefix)
+	administer(ledgertest.HospitalA, ledgerapi.CloseFounding, ledgerapi.Empty{})
+	administer(ledgertest.HospitalA, ledgerapi.Propose, ledgerapi.ProposeArgs{
+		Proposal: id, Subject: emr.Subject{Kind: emr.ProposeRelease, Release: release}, Expires: r.Now.Add(48 * time.Hour),
+	})
+	for _, org := range []emr.OrgID{ledgertest.HospitalB, ledgertest.Regulator} {
+		administer(org, ledgerapi.CastVote, ledgerapi.CastVoteArgs{Proposal: id, Accept: true})
+	}
+	var constitution ledgerapi.ConstitutionView
+	ask(ledgerapi.GetConstitution, ledgerapi.Empty{}, &constitution)
+	require.NotZero(r.t, constitution.Constitution.Founded)
+	var proposal emr.Proposal
+	ask(ledgerapi.GetProposal, ledgerapi.ProposalQuery{Proposal: id}, &proposal)
+	require.Equal(r.t, emr.ProposalAccepted, proposal.Status)
+	var page ledgerapi.ProposalPage
+	ask(ledgerapi.ListProposals, ledgerapi.ListQuery{}, &page)
+	require.Len(r.t, page.Items, 1)
+	var published emr.PublishedRelease
+	ask(ledgerapi.GetRelease, ledgerapi.ReleaseQuery{Digest: release.Digest}, &published)
+	require.Len(r.t, published.Approvals, 3)
 }
 
 func functions() []string {

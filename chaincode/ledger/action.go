@@ -69,6 +69,9 @@ func openSigned(
 	case action.Function != function:
 		return nil, emr.Invalid("function", "action was signed for another function")
 	}
+	if err := requireOffered(s, function); err != nil {
+		return nil, err
+	}
 	if err := checkActor(action.Actor); err != nil {
 		return nil, err
 	}

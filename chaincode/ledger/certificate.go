@@ -139,6 +139,9 @@ func requireGateway(s Lookup) (*emr.Organisation, error) {
 	if org == nil || !org.Kind.MayAssert(emr.RoleGateway) {
 		return nil, emr.E(emr.CodeForbidden, "caller's organisation is not registered")
 	}
+	if org.Removed != 0 {
+		return nil, emr.E(emr.CodeForbidden, "the members have removed the caller's organisation")
+	}
 	return org, nil
 }
 

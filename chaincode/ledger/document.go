@@ -76,6 +76,10 @@ func versionOfRecord(r *emr.Record) int             { return r.V }
 func versionOfRequest(r *emr.Request) int           { return r.V }
 func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
+func versionOfProposal(p *emr.Proposal) int         { return p.V }
+func versionOfAdmission(a *emr.Admission) int       { return a.V }
+func versionOfConstitution(c *emr.Constitution) int { return c.V }
+func versionOfRelease(r *emr.PublishedRelease) int  { return r.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 
 // emit sets the transaction's event.

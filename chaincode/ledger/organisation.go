@@ -28,8 +28,9 @@ const (
 // issued the caller's. CA certificate and kind are fixed by the first
 // registration; everything else may change, which counts the version up.
 //
-// Which MSPs there are, and which of them calls itself the regulator, is decided
-// by the governance of the channel: every member may register as either kind.
+// Until the founding is closed every member of the channel may register, as either
+// kind. From then on, and after a removal at any time, the members have to have
+// admitted the organisation, with its kind and CA certificate.
 func RegisterOrganisation(s State, args ledgerapi.RegisterOrganisationArgs) (*ledgerapi.Receipt, error) {
 	caller, err := checkCaller(s)
 	if err != nil {
@@ -49,7 +50,10 @@ func RegisterOrganisation(s State, args ledgerapi.RegisterOrganisationArgs) (*le
 	if err := succeed(org, previous); err != nil {
 		return nil, err
 	}
-	if previous == nil {
+	if previous == nil || previous.Removed != 0 {
+		if err := requireAdmission(s, org, previous); err != nil {
+			return nil, err
+		}
 		if err := enrol(s, org.ID); err != nil {
 			return nil, err
 		}

@@ -258,7 +258,7 @@ func TestGivingAccessIsRefused(t *testing.T) {
 		"with gateways out of order":            {func(a *args) { a.Terms.Gateways[0], a.Terms.Gateways[1] = a.Terms.Gateways[1], a.Terms.Gateways[0] }, emr.CodeInvalid, "gateways"},
 		"with a gateway twice":                  {func(a *args) { a.Terms.Gateways[1] = a.Terms.Gateways[0] }, emr.CodeInvalid, "gateways"},
 		"with the grantee's own gateway":        {func(a *args) { a.Terms.Gateways[1] = ledgertest.HospitalB }, emr.CodeInvalid, "own organisation"},
-		"with a gateway that is not registered": {func(a *args) { a.Terms.Gateways[2], a.Fragments[2].Gateway = "ZMSP", "ZMSP" }, emr.CodeInvalid, "not registered"},
+		"with a gateway that is not registered": {func(a *args) { a.Terms.Gateways[2], a.Fragments[2].Gateway = "ZMSP", "ZMSP" }, emr.CodeInvalid, "not a member"},
 		"with a gateway of another form":        {func(a *args) { a.Terms.Gateways[2], a.Fragments[2].Gateway = "Z MSP", "Z MSP" }, emr.CodeInvalid, "gateways"},
 		"with a fragment missing":               {func(a *args) { a.Fragments = a.Fragments[1:] }, emr.CodeInvalid, "fragments"},
 		"with fragments out of order":           {func(a *args) { a.Fragments[0], a.Fragments[1] = a.Fragments[1], a.Fragments[0] }, emr.CodeInvalid, "order"},

@@ -136,8 +136,8 @@ func checkGateways(s Lookup, gateways []emr.OrgID) error {
 		if err != nil {
 			return err
 		}
-		if org == nil {
-			return emr.Invalid("terms.gateways", "names an organisation that is not registered")
+		if org == nil || org.Removed != 0 {
+			return emr.Invalid("terms.gateways", "names an organisation that is not a member")
 		}
 	}
 	return nil
@@ -152,6 +152,15 @@ func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
 	}
 	if grantee.Org != terms.Org {
 		return nil, emr.Invalid("terms.org", "is not the grantee's organisation")
+	}
+	member, err := (&person{clinician: grantee}).ofMember(s)
+	if err != nil {
+		return nil, err
+	}
+	if !member {
+		return nil, &emr.Error{
+			Code: emr.CodeRule, Reason: emr.ReasonOrganisation, Field: "terms.grantee", Message: emr.ReasonOrganisation.Explain(),
+		}
 	}
 	if !bytes.Equal(grantee.Reading, terms.Reader) {
 		return nil, &emr.Error{

@@ -38,10 +38,24 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
-	return &presented{
+	p := &presented{
 		presenter: presenter, disclosure: d, record: record, grant: grant,
 		verdict: decideTicket(d, presenter, record, grant, s.Now()),
-	}, nil
+	}
+	member, err := presenter.ofMember(s)
+	if err == nil && !member && p.verdict.decision == emr.Permit {
+		p.verdict = deny(emr.ReasonOrganisation)
+	}
+	return p, err
+}
+
+// ofMember tells whether a person's acts are still vouched for: a clinician's organisation must be a member.
+func (p *person) ofMember(s Lookup) (bool, error) {
+	if p.clinician == nil {
+		return true, nil
+	}
+	org, err := organisation(s, p.clinician.Org)
+	return org != nil && org.Removed == 0, err
 }
 
 // RecordAttempt commits that somebody presented a ticket that does not hold. The

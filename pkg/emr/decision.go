@@ -59,6 +59,11 @@ const (
 	ReasonSuperseded Reason = "superseded"
 	// ReasonReaderKey: the reader's key is not the one the grant names.
 	ReasonReaderKey Reason = "reader-key"
+
+	// Governance.
+
+	// ReasonOrganisation: the reader's organisation is not a member any more.
+	ReasonOrganisation Reason = "organisation-removed"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -88,6 +93,7 @@ func explanations() []explanation {
 		{ReasonTicketExpired, "the ticket has expired; start the reading again"},
 		{ReasonSuperseded, "a newer version of the record exists"},
 		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
+		{ReasonOrganisation, "the members of the consortium have removed the reader's organisation"},
 	}
 }
 

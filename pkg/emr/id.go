@@ -32,6 +32,8 @@ type (
 	RequestID string
 	// DisclosureID is one disclosure, the ticket of one reading ("dis_").
 	DisclosureID string
+	// ProposalID is one question to the members of the consortium ("pro_").
+	ProposalID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -46,6 +48,7 @@ const (
 	GrantPrefix      = "gra_"
 	RequestPrefix    = "req_"
 	DisclosurePrefix = "dis_"
+	ProposalPrefix   = "pro_"
 )
 
 const (
@@ -67,6 +70,7 @@ func (ScopeID) prefix() string      { return ScopePrefix }
 func (GrantID) prefix() string      { return GrantPrefix }
 func (RequestID) prefix() string    { return RequestPrefix }
 func (DisclosureID) prefix() string { return DisclosurePrefix }
+func (ProposalID) prefix() string   { return ProposalPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

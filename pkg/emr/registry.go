@@ -51,6 +51,8 @@ type Organisation struct {
 	IPFS    []string `json:"ipfs"`
 	Version uint32   `json:"version"`
 	Updated Time     `json:"updated"`
+	// Removed is when the members removed it; zero for a member.
+	Removed Time `json:"removed,omitempty"`
 }
 
 // Patient is what the ledger knows of a patient: pinned keys under a handle. Key: Handle.

@@ -40,6 +40,13 @@ const (
 	RecordAttempt = "RecordAttempt"
 )
 
+// Governance: transactions of organisations, by their administrators. They take one JSON argument.
+const (
+	CloseFounding = "CloseFounding" // Empty -> Receipt, by an admin of a member: from then on an organisation joins by vote
+	Propose       = "Propose"       // ProposeArgs -> Receipt, by an admin of a member, whose first vote it is
+	CastVote      = "CastVote"      // CastVoteArgs -> Receipt, by an admin of a member, once for each proposal
+)
+
 // OpenTicket is not a transaction: it is the Function of the signed action by
 // which a reader presents a ticket to the proxies (OpenTicketArgs).
 const OpenTicket = "OpenTicket"
@@ -64,6 +71,12 @@ const (
 	CheckTicket       = "CheckTicket"       // CheckTicketQuery -> Ticket; gateways only
 	AuditByPatient    = "AuditByPatient"    // PageQuery by patient -> AuditPage, newest first
 	AuditByRecord     = "AuditByRecord"     // PageQuery by record -> AuditPage, newest first
+
+	// Governance.
+	GetConstitution = "GetConstitution" // Empty -> ConstitutionView
+	GetProposal     = "GetProposal"     // ProposalQuery -> emr.Proposal
+	ListProposals   = "ListProposals"   // ListQuery -> ProposalPage, newest first
+	GetRelease      = "GetRelease"      // ReleaseQuery -> emr.PublishedRelease: whether the members have published a bundle
 )
 
 // SignedTransactions lists the transactions of people.
@@ -75,7 +88,12 @@ func SignedTransactions() []string {
 }
 
 // OrganisationTransactions lists the transactions of organisations.
-func OrganisationTransactions() []string { return []string{RegisterOrganisation, RecordAttempt} }
+func OrganisationTransactions() []string {
+	return []string{RegisterOrganisation, RecordAttempt, CloseFounding, Propose, CastVote}
+}
+
+// Unstoppable lists the functions that no vote can stop: those by which a patient takes back or refuses.
+func Unstoppable() []string { return []string{RevokeAccess, RefuseAccess} }
 
 // Queries lists the queries.
 func Queries() []string {
@@ -83,6 +101,8 @@ func Queries() []string {
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
+		// Governance.
+		GetConstitution, GetProposal, ListProposals, GetRelease,
 	}
 }
 
@@ -93,6 +113,12 @@ const (
 	EventAccessGranted    = "access.granted"    // a patient gave access
 	EventAccessRevoked    = "access.revoked"    // a patient took a grant back
 	EventDisclosed        = "disclosed"         // a reading began, or was denied
+)
+
+// Events of governance.
+const (
+	EventProposed = "governance.proposed" // a question was put to the members
+	EventDecided  = "governance.decided"  // the members accepted or rejected a proposal
 )
 
 // Limits that the contract enforces.
@@ -109,4 +135,11 @@ const (
 	TicketSeconds = 600
 	// MinThreshold is the least t of a grant and of a record's share layer.
 	MinThreshold = 2
+	// MinMembers is the least number of members: t proxies besides the reader's own organisation.
+	MinMembers = MinThreshold + 1
+	// MinProposalDays and MaxProposalDays bound how long a proposal is open.
+	MinProposalDays = 1
+	MaxProposalDays = 30
+	// ContractVersion counts the rules: peers of one version compute the same.
+	ContractVersion = 1
 )

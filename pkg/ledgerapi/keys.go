@@ -49,6 +49,28 @@ const (
 	TypeAuditByRecord      = "record-audit"
 )
 
+// Object types of governance.
+const (
+	// TypeConstitution has one key: value is emr.Constitution.
+	TypeConstitution = "constitution"
+	TypeProposal     = "proposal"
+	TypeAdmission    = "admission"
+	TypeRelease      = "release"
+	TypeProposals    = "proposals" // index of every proposal; the owner is "all"
+)
+
+// ConstitutionKey is the key of the constitution.
+func ConstitutionKey() Key { return key(TypeConstitution, "all") }
+
+// ProposalKey is the key of a proposal.
+func ProposalKey(id emr.ProposalID) Key { return key(TypeProposal, string(id)) }
+
+// AdmissionKey is the key of the admission of an organisation.
+func AdmissionKey(id emr.OrgID) Key { return key(TypeAdmission, string(id)) }
+
+// ReleaseKey is the key of a published release.
+func ReleaseKey(digest emr.Digest) Key { return key(TypeRelease, digest.String()) }
+
 // Object types of private data in Collection. Values are signed actions (JSON).
 const (
 	TypePatientLink = "link"     // by PatientID: RegisterPatient
