@@ -32,7 +32,8 @@ const (
 
 // register makes every organisation known on the ledger, with the public
 // keys of its gateway. It goes one by one: the contract keeps a list of
-// organisations, and concurrent writers of one key would conflict.
+// organisations, and concurrent writers of one key would conflict. When all are
+// there the founding is over: whoever joins later is admitted by the members.
 func (n *Network) register(ctx context.Context) error {
 	for _, org := range n.t.Organisations {
 		wanted, err := n.registration(ctx, org)
@@ -43,7 +44,7 @@ func (n *Network) register(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return n.closeFounding(ctx)
 }
 
 // registration is what the ledger is to hold of an organisation. The gateway

@@ -20,6 +20,10 @@ const (
 	exitOK          = 0
 	exitInternal    = 1
 	exitUsage       = 2 // the command line or a file given by the user is wrong
+	exitForbidden   = 4 // the administrator may not
+	exitNotFound    = 5 // absent, or over
+	exitExists      = 6 // there already, or changed at the same time
+	exitRule        = 7 // a rule of the ledger refused
 	exitUnavailable = 8 // something that is needed is not there now
 )
 
@@ -50,8 +54,24 @@ func exitCode(err error) int {
 	case errors.As(err, &port), errors.Is(err, network.ErrBusy), errors.Is(err, network.ErrNoNetwork), errors.Is(err, network.ErrUnreachable),
 		errors.Is(err, runner.ErrNotRunning), errors.Is(err, errUnhealthy), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return exitUnavailable
-	case emr.CodeOf(err) == emr.CodeInvalid:
+	default:
+		return exitOf(emr.CodeOf(err))
+	}
+}
+
+// exitOf is the exit code of a refusal by the ledger.
+func exitOf(code emr.Code) int {
+	switch code {
+	case emr.CodeInvalid:
 		return exitUsage
+	case emr.CodeForbidden, emr.CodeUnauthenticated:
+		return exitForbidden
+	case emr.CodeNotFound, emr.CodeGone:
+		return exitNotFound
+	case emr.CodeExists, emr.CodeConflict, emr.CodeStale:
+		return exitExists
+	case emr.CodeRule, emr.CodeUnsupported:
+		return exitRule
 	default:
 		return exitInternal
 	}

@@ -44,6 +44,17 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 		"an incomplete invitation":  {"invite", "--org", "HospA"},
 		"a topology that is none":   {"topology", "check", "main.go"},
 		"no subcommand's arguments": {"topology", "check"},
+		"a proposal of nobody":      {"governance", "propose", "--remove", "HospBMSP"},
+		"a proposal of nothing":     {"governance", "propose", "--org", "HospA"},
+		"a proposal of two things":  {"governance", "propose", "--org", "HospA", "--remove", "HospBMSP", "--stop", "Disclose"},
+		"an admission without a CA": {"governance", "propose", "--org", "HospA", "--admit", "HospDMSP"},
+		"a CA that is none":         {"governance", "propose", "--org", "HospA", "--admit", "HospDMSP", "--ca", "main.go"},
+		"a CA that is absent":       {"governance", "propose", "--org", "HospA", "--admit", "HospDMSP", "--ca", filepath.Join(home, "absent.pem")},
+		"a release of no bundle":    {"governance", "propose", "--org", "HospA", "--release", "portal"},
+		"a bundle that is absent":   {"governance", "propose", "--org", "HospA", "--withdraw", filepath.Join(home, "absent.zip")},
+		"a vote of nobody":          {"governance", "vote", "pro_00", "--accept"},
+		"a vote for neither":        {"governance", "vote", "pro_00", "--org", "HospA"},
+		"a vote for both":           {"governance", "vote", "pro_00", "--org", "HospA", "--accept", "--reject"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +68,8 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 
 func TestWhatIsNotThereExitsWithEight(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"status"}, {"down"}, {"start", "x"}, {"stop", "x"}, {"logs", "x"}, {"destroy", "--yes"}} {
+	for _, args := range [][]string{{"status"}, {"down"}, {"start", "x"}, {"stop", "x"}, {"logs", "x"}, {"destroy", "--yes"}, {"governance", "show"},
+		{"governance", "list"}, {"governance", "propose", "--org", "HospA", "--stop", "Disclose"}, {"governance", "vote", "x", "--org", "HospA", "--accept"}} {
 		code, _, stderr := invoke(t, append(args, "--home", filepath.Join(t.TempDir(), "none"))...)
 		require.Equal(t, exitUnavailable, code, args)
 		require.Contains(t, stderr, "there is no network here")

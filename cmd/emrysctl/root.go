@@ -40,7 +40,8 @@ authorities, orderers, peers, chaincode, IPFS daemons and gateways, on loopback.
 
 State lives in one folder (--home, or $EMRYS_HOME, or ./.emrys).
 
-Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed is not available.`,
+Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 4 forbidden, 5 not found or gone, 6 exists or conflict, 7 a rule
+refused, 8 something needed is not available.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          subcommand,
@@ -54,7 +55,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage or input, 8 something needed
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.logsCommand(), a.destroyCommand(), a.inviteCommand(), a.topologyCommand(),
 		a.renderCommand(), a.containersCommand(), a.demoCommand(), a.daemonsCommand(),
-		a.superviseCommand(),
+		a.governanceCommand(), a.superviseCommand(),
 	)
 	return root
 }

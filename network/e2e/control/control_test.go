@@ -39,6 +39,7 @@ func TestNetwork(t *testing.T) {
 		{"writes go on within seconds of a leader's restart", killLeader},
 		{"writes go on within seconds of a leader's death", killLeaderForGood},
 		{"an invited person enrols once", inviteAndEnrol},
+		{"the members decide by majority", governance},
 		{"no secret is seen from outside", noSecretsOutside},
 		{"a killed supervisor's network is taken over", killSupervisor},
 		{"a reboot keeps the ledger", reboot},
