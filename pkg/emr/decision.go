@@ -59,6 +59,21 @@ const (
 	ReasonSuperseded Reason = "superseded"
 	// ReasonReaderKey: the reader's key is not the one the grant names.
 	ReasonReaderKey Reason = "reader-key"
+
+	// Standing consent.
+
+	// ReasonConsentDenies: the patient's standing consent denies it.
+	ReasonConsentDenies Reason = "consent-denied"
+	// ReasonConsentWithdrawn: the patient has withdrawn the standing consent.
+	ReasonConsentWithdrawn Reason = "consent-withdrawn"
+	// ReasonConsentPermits: the standing consent permits it; the patient's device gives the keys.
+	ReasonConsentPermits Reason = "consent-permits"
+	// ReasonConsentAsks: the standing consent leaves it to the patient.
+	ReasonConsentAsks Reason = "consent-asks"
+	// ReasonConsentRestricted: the record is restricted, and the general permission does not extend to it.
+	ReasonConsentRestricted Reason = "consent-restricted"
+	// ReasonNoConsent: the patient has put no standing consent.
+	ReasonNoConsent Reason = "no-consent"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -88,6 +103,13 @@ func explanations() []explanation {
 		{ReasonTicketExpired, "the ticket has expired; start the reading again"},
 		{ReasonSuperseded, "a newer version of the record exists"},
 		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
+		// Standing consent.
+		{ReasonConsentDenies, "the patient's standing consent denies it"},
+		{ReasonConsentWithdrawn, "the patient has withdrawn the standing consent"},
+		{ReasonConsentPermits, "the patient's standing consent permits it; the patient's device gives the keys"},
+		{ReasonConsentAsks, "the patient's standing consent leaves it to the patient, who is asked"},
+		{ReasonConsentRestricted, "the record is restricted, and the standing consent does not extend to it; the patient is asked"},
+		{ReasonNoConsent, "the patient has put no standing consent"},
 	}
 }
 
