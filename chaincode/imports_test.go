@@ -27,7 +27,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		module + "chaincode/ledger": append(slices.Clone(vocabulary), module+"pkg/consent", module+"pkg/manifest", module+"pkg/pre"),
 		module + "chaincode/contract": slices.Concat(vocabulary, fabric, []string{
-			module + "chaincode/ledger", "github.com/hyperledger/fabric-chaincode-go/v2/pkg/cid",
+			module + "chaincode/ledger", module + "pkg/consent", "github.com/hyperledger/fabric-chaincode-go/v2/pkg/cid",
 			"github.com/hyperledger/fabric-contract-api-go/v2/contractapi", "github.com/hyperledger/fabric-contract-api-go/v2/metadata",
 			"github.com/hyperledger/fabric-contract-api-go/v2/serializer",
 		}),

@@ -6,6 +6,7 @@ package ledger
 import (
 	"fmt"
 
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -77,6 +78,7 @@ func versionOfRequest(r *emr.Request) int           { return r.V }
 func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
+func versionOfConsent(c *consent.Consent) int       { return c.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

@@ -70,7 +70,7 @@ func against(groups []consent.Group, p consent.Provision, f consent.Facts, now e
 	member := false
 	for _, name := range p.Groups {
 		for _, g := range groups {
-			member = member || g.Name == name && has(g.Members, f.Person) && !(now >= g.Until)
+			member = member || g.Name == name && has(g.Members, f.Person) && now < g.Until
 		}
 	}
 	miss(len(p.Groups), member)

@@ -72,6 +72,8 @@ func SignedTransactions() []string {
 	return []string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
+		// Standing consent.
+		PutConsent, WithdrawConsent,
 	}
 }
 
@@ -84,6 +86,8 @@ func Queries() []string {
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
+		// Standing consent.
+		GetConsent, ListConsents, PreviewConsent,
 	}
 }
 
