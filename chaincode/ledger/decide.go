@@ -72,6 +72,13 @@ func sayOf(
 	return consent.Decide(standing, consent.Facts{Purpose: purpose}.By(clinician).About(record), now)
 }
 
+// extends tells whether a grant that covers a record extends to its label too: a
+// grant of a whole scope is general, and gives a restricted record only where the
+// standing consent permits that record, label and all.
+func extends(grant *emr.Grant, record *emr.Record, said consent.Outcome) bool {
+	return !record.Restricted || len(grant.Terms.Records) > 0 || said.Decision == emr.Permit
+}
+
 // decideRequest decides a request for access: deny what no grant could give and
 // what the standing consent denies, permit what one of the grants at hand gives
 // already, and ask the patient otherwise. With a permit it returns the grant. What
@@ -92,7 +99,7 @@ func decideRequest(
 		return deny(emr.ReasonSuperseded), ""
 	}
 	for _, grant := range grants {
-		if denialOfGrant(grant, clinician, record, purpose, now) == "" {
+		if denialOfGrant(grant, clinician, record, purpose, now) == "" && extends(grant, record, said) {
 			return verdict{emr.Permit, emr.ReasonGrant}, grant.ID
 		}
 	}
@@ -113,7 +120,8 @@ func decideReading(
 	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
 		return deny(reason)
 	}
-	if said := sayOf(standing, clinician, record, purpose, now); said.Decision == emr.Deny {
+	said := sayOf(standing, clinician, record, purpose, now)
+	if said.Decision == emr.Deny {
 		return deny(said.Reason)
 	}
 	if grant == nil {
@@ -121,6 +129,9 @@ func decideReading(
 	}
 	if reason := denialOfGrant(grant, clinician, record, purpose, now); reason != "" {
 		return deny(reason)
+	}
+	if !extends(grant, record, said) {
+		return deny(emr.ReasonConsentRestricted)
 	}
 	return verdict{emr.Permit, emr.ReasonGrant}
 }

@@ -297,7 +297,7 @@ func (p *preview) changes(facts consent.Facts, now emr.Time) []ledgerapi.Consent
 			})
 		}
 		all[at].Records = append(all[at].Records, record.ID)
-		if p.open(&facts, record, now) {
+		if before.Decision != emr.Deny && p.open(&facts, record, before, now) {
 			all[at].Open = append(all[at].Open, record.ID)
 		}
 	}
@@ -310,10 +310,10 @@ func more(before, after emr.Decision) bool {
 }
 
 // open tells whether a live grant gives the person the record now.
-func (p *preview) open(f *consent.Facts, record *emr.Record, now emr.Time) bool {
+func (p *preview) open(f *consent.Facts, record *emr.Record, before consent.Outcome, now emr.Time) bool {
 	return slices.ContainsFunc(p.grants, func(g emr.Grant) bool {
 		t := &g.Terms
-		return t.Grantee == f.Person && t.Org == f.Hospital && t.Scope == record.Scope && t.Covers(record.ID) &&
+		return extends(&g, record, before) && t.Grantee == f.Person && t.Org == f.Hospital && t.Scope == record.Scope && t.Covers(record.ID) &&
 			g.Status == emr.GrantLive && now >= t.NotBefore && now < t.Until && slices.Contains(t.Purposes, f.Purpose)
 	})
 }

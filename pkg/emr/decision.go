@@ -70,7 +70,7 @@ const (
 	ReasonConsentPermits Reason = "consent-permits"
 	// ReasonConsentAsks: the standing consent leaves it to the patient.
 	ReasonConsentAsks Reason = "consent-asks"
-	// ReasonConsentRestricted: the record is restricted, and the general permission does not extend to it.
+	// ReasonConsentRestricted: the record is restricted, and what was given in general does not extend to it.
 	ReasonConsentRestricted Reason = "consent-restricted"
 	// ReasonNoConsent: the patient has put no standing consent.
 	ReasonNoConsent Reason = "no-consent"
@@ -108,7 +108,7 @@ func explanations() []explanation {
 		{ReasonConsentWithdrawn, "the patient has withdrawn the standing consent"},
 		{ReasonConsentPermits, "the patient's standing consent permits it; the patient's device gives the keys"},
 		{ReasonConsentAsks, "the patient's standing consent leaves it to the patient, who is asked"},
-		{ReasonConsentRestricted, "the record is restricted, and the standing consent does not extend to it; the patient is asked"},
+		{ReasonConsentRestricted, "the record is restricted: what the patient gave in general does not extend to it"},
 		{ReasonNoConsent, "the patient has put no standing consent"},
 	}
 }

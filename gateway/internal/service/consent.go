@@ -59,3 +59,28 @@ func (s *Service) patientOf(ctx context.Context, who Principal) (emr.Handle, err
 	}
 	return s.handleOf(ctx, who)
 }
+
+// checkStanding refuses a professional the content of a ticket that the patient's
+// standing consent denies by now.
+func (s *Service) checkStanding(ctx context.Context, who Principal, ticket *emr.Disclosure, record *emr.Record) error {
+	if who.IsPatient() {
+		return nil
+	}
+	var standing consent.Consent
+	err := s.ports.Ledger.Query(ctx, ledgerapi.GetConsent, ledgerapi.ConsentQuery{Patient: ticket.Patient}, &standing)
+	if emr.CodeOf(err) == emr.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	reader, err := s.Clinician(ctx, emr.ClinicianID(ticket.Reader))
+	if err != nil {
+		return err
+	}
+	said := consent.Decide(&standing, consent.Facts{Purpose: ticket.Purpose}.By(&reader).About(record), s.now())
+	if said.Decision == emr.Deny {
+		return emr.Refused(said.Reason, said.Reason.Explain())
+	}
+	return nil
+}
