@@ -49,7 +49,7 @@ vet:
 	go vet -tags e2e ./network/e2e/...
 	go vet -tags node,browser,benchwasm ./cmd/emrys-wasm
 	go vet -tags oracle ./pkg/pre/internal/algebra
-	GOOS=js GOARCH=wasm go vet ./cmd/emrys-wasm ./pkg/pre/... ./pkg/seal ./pkg/emr
+	GOOS=js GOARCH=wasm go vet ./cmd/emrys-wasm ./pkg/pre/... ./pkg/seal ./pkg/emr ./pkg/consent
 
 $(TOOLS)/golangci-lint: .tools/lint/go.mod .tools/lint/go.sum
 	@mkdir -p $(TOOLS)

@@ -342,6 +342,20 @@ func query(v *ledgertest.View, function string, text []byte) (any, error) {
 	case ledgerapi.AuditByRecord:
 		return ask(v, text, ledger.AuditByRecord)
 	default:
+		return queryConsent(v, function, text)
+	}
+}
+
+// queryConsent runs the queries of standing consent.
+func queryConsent(v *ledgertest.View, function string, text []byte) (any, error) {
+	switch function {
+	case ledgerapi.GetConsent:
+		return ask(v, text, ledger.GetConsent)
+	case ledgerapi.ListConsents:
+		return ask(v, text, ledger.ListConsents)
+	case ledgerapi.PreviewConsent:
+		return ask(v, text, ledger.PreviewConsent)
+	default:
 		return nil, fmt.Errorf("no query %q", function)
 	}
 }

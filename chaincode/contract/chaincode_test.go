@@ -183,13 +183,15 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: m.Record}, &trail)
 	require.NotEmpty(t, trail.Items)
 
+	shareConsent(t, p, reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
 		require.True(t, called[function], function)
 	}
 	require.Equal(t, []string{
 		ledgerapi.EventRecordRegistered, ledgerapi.EventAccessRequested, ledgerapi.EventAccessGranted,
-		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked, ledgerapi.EventProposed, ledgerapi.EventDecided,
+		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked, ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
+		ledgerapi.EventProposed, ledgerapi.EventDecided,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

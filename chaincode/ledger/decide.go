@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -64,40 +65,73 @@ func denialOfGrant(
 	}
 }
 
-// decideRequest decides a request for access: deny what no grant could give,
-// permit what one of the grants at hand gives already, and ask the patient
-// otherwise. With a permit it returns the grant.
+// sayOf returns what the patient's standing consent says, nil when there is none.
+func sayOf(
+	standing *consent.Consent, clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, now emr.Time,
+) consent.Outcome {
+	return consent.Decide(standing, consent.Facts{Purpose: purpose}.By(clinician).About(record), now)
+}
+
+// extends tells whether a grant that covers a record extends to its label too: a
+// grant of a whole scope is general, and gives a restricted record only where the
+// standing consent permits that record, label and all.
+func extends(grant *emr.Grant, record *emr.Record, said consent.Outcome) bool {
+	return !record.Restricted || len(grant.Terms.Records) > 0 || said.Decision == emr.Permit
+}
+
+// decideRequest decides a request for access: deny what no grant could give and
+// what the standing consent denies, permit what one of the grants at hand gives
+// already, and ask the patient otherwise. With a permit it returns the grant. What
+// the consent permits is asked for as well, as only the patient's device can give
+// the keys; the reason tells the device that it need not ask the person.
 func decideRequest(
-	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grants []*emr.Grant, now emr.Time,
+	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grants []*emr.Grant, standing *consent.Consent,
+	now emr.Time,
 ) (verdict, emr.GrantID) {
 	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
 		return deny(reason), ""
+	}
+	said := sayOf(standing, clinician, record, purpose, now)
+	if said.Decision == emr.Deny {
+		return deny(said.Reason), ""
 	}
 	if record.SupersededBy != "" {
 		return deny(emr.ReasonSuperseded), ""
 	}
 	for _, grant := range grants {
-		if denialOfGrant(grant, clinician, record, purpose, now) == "" {
+		if denialOfGrant(grant, clinician, record, purpose, now) == "" && extends(grant, record, said) {
 			return verdict{emr.Permit, emr.ReasonGrant}, grant.ID
 		}
 	}
-	return verdict{emr.Ask, emr.ReasonNoGrant}, ""
+	if standing == nil {
+		return verdict{emr.Ask, emr.ReasonNoGrant}, ""
+	}
+	return verdict{emr.Ask, said.Reason}, ""
 }
 
 // decideReading decides whether a clinician may read a record under a grant, nil
-// when there is none. Uses are counted elsewhere. Superseded versions may be
-// read: a grant that covers one still covers it.
+// when there is none. A deny of the standing consent beats every grant. Uses are
+// counted elsewhere. Superseded versions may be read: a grant that covers one
+// still covers it.
 func decideReading(
-	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grant *emr.Grant, now emr.Time,
+	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grant *emr.Grant, standing *consent.Consent,
+	now emr.Time,
 ) verdict {
 	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
 		return deny(reason)
+	}
+	said := sayOf(standing, clinician, record, purpose, now)
+	if said.Decision == emr.Deny {
+		return deny(said.Reason)
 	}
 	if grant == nil {
 		return deny(emr.ReasonNoGrant)
 	}
 	if reason := denialOfGrant(grant, clinician, record, purpose, now); reason != "" {
 		return deny(reason)
+	}
+	if !extends(grant, record, said) {
+		return deny(emr.ReasonConsentRestricted)
 	}
 	return verdict{emr.Permit, emr.ReasonGrant}
 }
@@ -112,9 +146,9 @@ func decideOwnReading(purpose emr.Purpose) verdict {
 
 // decideTicket decides whether a disclosure holds now for the person who presents
 // it. Everything that the disclosure was decided from is decided again, so that a
-// revocation, an expiry or a lower level ends the ticket too.
+// revocation, an expiry, a lower level or a changed consent ends the ticket too.
 func decideTicket(
-	d *emr.Disclosure, presenter *person, record *emr.Record, grant *emr.Grant, now emr.Time,
+	d *emr.Disclosure, presenter *person, record *emr.Record, grant *emr.Grant, standing *consent.Consent, now emr.Time,
 ) verdict {
 	switch {
 	case d.Reader != presenter.id():
@@ -126,6 +160,6 @@ func decideTicket(
 	case presenter.patient != nil:
 		return decideOwnReading(d.Purpose)
 	default:
-		return decideReading(presenter.clinician, record, d.Purpose, grant, now)
+		return decideReading(presenter.clinician, record, d.Purpose, grant, standing, now)
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 // Disclose begins a reading. The decision is committed before anything is
 // released: a permit is the ticket that the proxies ask for, a denial is a fact of
-// the patient's trail. The grant is read here, so that a revocation which commits
-// first invalidates the transaction.
+// the patient's trail. The grant and the standing consent are read here, so that a
+// revocation or a change of consent which commits first invalidates the transaction.
 func Disclose(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	var args ledgerapi.DiscloseArgs
 	st, err := open(s, raw, ledgerapi.Disclose, &args)
@@ -65,14 +65,18 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	if err != nil {
 		return nil, err
 	}
-	v := decideReading(clinician, record, args.Purpose, grant, s.Now())
+	standing, err := standingConsent(s, record.Patient)
+	if err != nil {
+		return nil, err
+	}
+	v := decideReading(clinician, record, args.Purpose, grant, standing, s.Now())
 	if v.decision == emr.Permit {
 		if v, err = takeUse(s, grant, args.Disclosure); err != nil {
 			return nil, err
 		}
 	}
 	d := newDisclosure(s, st, record, args, v)
-	d.Reader, d.Org, d.Grant = string(clinician.ID), clinician.Org, args.Grant
+	d.Reader, d.Org, d.Grant, d.Consent = string(clinician.ID), clinician.Org, args.Grant, numberOf(standing)
 	if v.decision == emr.Permit {
 		d.Until = min(d.Until, grant.Terms.Until)
 	}
@@ -166,6 +170,7 @@ func (st *statement) commit(s State, d *emr.Disclosure, entry emr.AuditEntry) (*
 		return nil, err
 	}
 	entry.Record, entry.Purpose, entry.Decision, entry.Reason = d.Record, d.Purpose, d.Decision, d.Reason
+	entry.Consent = d.Consent
 	if err := audit(s, entry); err != nil {
 		return nil, err
 	}
@@ -174,5 +179,6 @@ func (st *statement) commit(s State, d *emr.Disclosure, entry emr.AuditEntry) (*
 	}
 	return &ledgerapi.DecisionReceipt{
 		TxID: s.TxID(), At: s.Now(), ID: string(d.ID), Decision: d.Decision, Reason: d.Reason, Grant: d.Grant, Until: d.Until,
+		Consent: d.Consent,
 	}, st.spend(s, string(d.ID))
 }

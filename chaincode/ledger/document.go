@@ -6,6 +6,7 @@ package ledger
 import (
 	"fmt"
 
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -81,6 +82,7 @@ func versionOfAdmission(a *emr.Admission) int       { return a.V }
 func versionOfConstitution(c *emr.Constitution) int { return c.V }
 func versionOfRelease(r *emr.PublishedRelease) int  { return r.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
+func versionOfConsent(c *consent.Consent) int       { return c.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

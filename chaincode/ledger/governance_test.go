@@ -271,24 +271,28 @@ func TestAProposalIsRefused(t *testing.T) {
 		code   emr.Code
 		text   string
 	}{
-		"of no kind":                      {func(p *ledgerapi.ProposeArgs) { p.Subject.Kind = "" }, emr.CodeInvalid, "kind"},
-		"of an unknown kind":              {func(p *ledgerapi.ProposeArgs) { p.Subject.Kind = "declare-war" }, emr.CodeInvalid, "kind"},
-		"with a field of another kind":    {func(p *ledgerapi.ProposeArgs) { p.Subject.Function = ledgerapi.Disclose }, emr.CodeInvalid, "does not belong"},
-		"with a bad id":                   {func(p *ledgerapi.ProposeArgs) { p.Proposal = "pro_1" }, emr.CodeInvalid, "proposal"},
-		"that ends too soon":              {func(p *ledgerapi.ProposeArgs) { p.Expires = a.Now.Add(24*time.Hour - time.Second) }, emr.CodeInvalid, "expires"},
-		"that ends too late":              {func(p *ledgerapi.ProposeArgs) { p.Expires = a.Now.Add(30*24*time.Hour + time.Second) }, emr.CodeInvalid, "expires"},
-		"of a release without a product":  {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Product = "" }, emr.CodeInvalid, "product"},
-		"of a product in capitals":        {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Product = "Portal" }, emr.CodeInvalid, "product"},
-		"of a release without a version":  {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Version = "" }, emr.CodeInvalid, "version"},
-		"of a release without a digest":   {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Digest = emr.Digest{} }, emr.CodeInvalid, "digest"},
-		"to withdraw nothing":             {func(p *ledgerapi.ProposeArgs) { p.Subject = emr.Subject{Kind: emr.ProposeWithdrawal} }, emr.CodeInvalid, "digest"},
-		"to remove nobody":                {func(p *ledgerapi.ProposeArgs) { p.Subject = removal("") }, emr.CodeInvalid, "organisation"},
-		"to remove a stranger":            {func(p *ledgerapi.ProposeArgs) { p.Subject = removal("NobodyMSP") }, emr.CodeNotFound, ""},
-		"to admit without an id":          {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.Organisation = "" }, emr.CodeInvalid, "organisation"},
-		"to admit of an unknown kind":     {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.OrgKind = "bank" }, emr.CodeInvalid, "orgKind"},
-		"to admit without an authority":   {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.Authority = emr.Digest{} }, emr.CodeInvalid, "authority"},
-		"to resume what is offered":       {func(p *ledgerapi.ProposeArgs) { p.Subject = emr.Subject{Kind: emr.ProposeResume, Function: ledgerapi.Disclose} }, emr.CodeExists, ""},
-		"to stop the registration of all": {func(p *ledgerapi.ProposeArgs) { p.Subject = emr.Subject{Kind: emr.ProposeStop, Function: ledgerapi.RegisterOrganisation} }, emr.CodeInvalid, "function"},
+		"of no kind":                     {func(p *ledgerapi.ProposeArgs) { p.Subject.Kind = "" }, emr.CodeInvalid, "kind"},
+		"of an unknown kind":             {func(p *ledgerapi.ProposeArgs) { p.Subject.Kind = "declare-war" }, emr.CodeInvalid, "kind"},
+		"with a field of another kind":   {func(p *ledgerapi.ProposeArgs) { p.Subject.Function = ledgerapi.Disclose }, emr.CodeInvalid, "does not belong"},
+		"with a bad id":                  {func(p *ledgerapi.ProposeArgs) { p.Proposal = "pro_1" }, emr.CodeInvalid, "proposal"},
+		"that ends too soon":             {func(p *ledgerapi.ProposeArgs) { p.Expires = a.Now.Add(24*time.Hour - time.Second) }, emr.CodeInvalid, "expires"},
+		"that ends too late":             {func(p *ledgerapi.ProposeArgs) { p.Expires = a.Now.Add(30*24*time.Hour + time.Second) }, emr.CodeInvalid, "expires"},
+		"of a release without a product": {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Product = "" }, emr.CodeInvalid, "product"},
+		"of a product in capitals":       {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Product = "Portal" }, emr.CodeInvalid, "product"},
+		"of a release without a version": {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Version = "" }, emr.CodeInvalid, "version"},
+		"of a release without a digest":  {func(p *ledgerapi.ProposeArgs) { p.Subject.Release.Digest = emr.Digest{} }, emr.CodeInvalid, "digest"},
+		"to withdraw nothing":            {func(p *ledgerapi.ProposeArgs) { p.Subject = emr.Subject{Kind: emr.ProposeWithdrawal} }, emr.CodeInvalid, "digest"},
+		"to remove nobody":               {func(p *ledgerapi.ProposeArgs) { p.Subject = removal("") }, emr.CodeInvalid, "organisation"},
+		"to remove a stranger":           {func(p *ledgerapi.ProposeArgs) { p.Subject = removal("NobodyMSP") }, emr.CodeNotFound, ""},
+		"to admit without an id":         {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.Organisation = "" }, emr.CodeInvalid, "organisation"},
+		"to admit of an unknown kind":    {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.OrgKind = "bank" }, emr.CodeInvalid, "orgKind"},
+		"to admit without an authority":  {func(p *ledgerapi.ProposeArgs) { p.Subject = admission; p.Subject.Authority = emr.Digest{} }, emr.CodeInvalid, "authority"},
+		"to resume what is offered": {func(p *ledgerapi.ProposeArgs) {
+			p.Subject = emr.Subject{Kind: emr.ProposeResume, Function: ledgerapi.Disclose}
+		}, emr.CodeExists, ""},
+		"to stop the registration of all": {func(p *ledgerapi.ProposeArgs) {
+			p.Subject = emr.Subject{Kind: emr.ProposeStop, Function: ledgerapi.RegisterOrganisation}
+		}, emr.CodeInvalid, "function"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := ledgerapi.ProposeArgs{

@@ -68,7 +68,10 @@ func checkGrant(s Lookup, args *ledgerapi.GrantAccessArgs) error {
 	if err != nil {
 		return err
 	}
-	return checkCoverage(s, &args.Terms, grantee)
+	if err := checkCoverage(s, &args.Terms, grantee); err != nil {
+		return err
+	}
+	return checkStanding(s, &args.Terms, grantee)
 }
 
 func newGrant(s Lookup, st *statement, args *ledgerapi.GrantAccessArgs) *emr.Grant {

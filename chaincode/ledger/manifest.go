@@ -36,6 +36,9 @@ func checkManifest(m *emr.Manifest) error {
 	if m.Digest.IsZero() || m.FileID.IsZero() || m.KeyCommitment.IsZero() {
 		return emr.Invalid("digest", "digest, file id and key commitment must be present")
 	}
+	if err := emr.CheckLabels("labels", m.Labels); err != nil {
+		return err
+	}
 	if m.Threshold < ledgerapi.MinThreshold {
 		return emr.Invalid("threshold", fmt.Sprintf("must be at least %d", ledgerapi.MinThreshold))
 	}

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -25,6 +26,37 @@ type model struct {
 	records []*emr.Manifest
 	grants  []*modelGrant
 	tickets []*modelTicket
+	// excluded are whom the standing consent denies; everybody once withdrawn.
+	excluded  []emr.ClinicianID
+	withdrawn bool
+}
+
+// denied tells whether the standing consent denies a reader.
+func (m *model) denied(reader *ledgertest.Clinician) bool {
+	return m.withdrawn || slices.Contains(m.excluded, reader.ID)
+}
+
+// putConsent excludes some of the readers and leaves the others to be asked for.
+func (m *model) putConsent(rt *rapid.T) {
+	m.excluded, m.withdrawn = nil, false
+	var provisions []consent.Provision
+	for _, reader := range m.readers {
+		if rapid.Bool().Draw(rt, "exclude") {
+			m.excluded = append(m.excluded, reader.ID)
+			provisions = append(provisions, exclude(person(reader.ID)))
+		}
+	}
+	m.put(m.t, document(emr.Ask, provisions...))
+}
+
+func (m *model) withdrawConsent(*rapid.T) {
+	_, err := m.Try(m.t, m.patient, ledgerapi.WithdrawConsent, ledgerapi.WithdrawConsentArgs{Patient: m.patient.Handle})
+	if m.withdrawn {
+		refuses(m.t, err, emr.CodeGone, "")
+		return
+	}
+	require.NoError(m.t, err)
+	m.withdrawn = true
 }
 
 type modelGrant struct {
@@ -57,7 +89,12 @@ func (m *model) grant(rt *rapid.T) {
 	args.Terms.MaxUses = rapid.Uint32Range(0, 2).Draw(rt, "uses")
 	args.Terms.NotBefore = m.Now.Add(time.Duration(rapid.IntRange(0, 2).Draw(rt, "begin")) * time.Minute)
 	args.Terms.Until = args.Terms.NotBefore.Add(time.Duration(rapid.IntRange(1, 20).Draw(rt, "life")) * time.Minute)
-	m.Do(m.t, m.patient, ledgerapi.GrantAccess, args)
+	_, err := m.Try(m.t, m.patient, ledgerapi.GrantAccess, args)
+	if m.denied(reader) {
+		refuses(m.t, err, emr.CodeRule, "change the consent first")
+		return
+	}
+	require.NoError(m.t, err)
 	m.grants = append(m.grants, &modelGrant{args: args})
 }
 
@@ -89,7 +126,7 @@ func (m *model) discloseAny(rt *rapid.T) {
 	args.Record = record.Record
 	receipt := m.disclose(m.t, reader, args)
 	limit := g.args.Terms.MaxUses
-	want := g.gives(reader, record, m.Now) && (limit == 0 || g.uses < limit)
+	want := g.gives(reader, record, m.Now) && (limit == 0 || g.uses < limit) && !m.denied(reader)
 	require.Equal(m.t, want, receipt.Decision == emr.Permit, "%s", receipt.Reason)
 	if want {
 		g.uses++
@@ -106,7 +143,8 @@ func (m *model) present(rt *rapid.T) {
 	ticket := rapid.SampledFrom(m.tickets).Draw(rt, "ticket")
 	by := rapid.SampledFrom(m.readers).Draw(rt, "presenter")
 	got := m.check(m.t, ledgertest.Regulator, m.open(m.t, by, ticket.id))
-	want := by == ticket.reader && m.Now < ticket.until && !ticket.grant.revoked && m.Now < ticket.grant.args.Terms.Until
+	want := by == ticket.reader && m.Now < ticket.until && !ticket.grant.revoked && m.Now < ticket.grant.args.Terms.Until &&
+		!m.denied(by)
 	require.Equal(m.t, want, got.Decision == emr.Permit, "%s", got.Reason)
 	require.Equal(m.t, want, len(got.Fragment.Sealed) != 0)
 }
@@ -117,8 +155,8 @@ func (m *model) request(rt *rapid.T) {
 	record := rapid.SampledFrom(m.records).Draw(rt, "record")
 	args := m.ask(record.Record)
 	receipt := m.Do(m.t, reader, ledgerapi.RequestAccess, args).(*ledgerapi.DecisionReceipt)
+	require.Equal(m.t, m.denied(reader), receipt.Decision == emr.Deny)
 	if receipt.Decision != emr.Permit {
-		require.Equal(m.t, emr.Ask, receipt.Decision)
 		return
 	}
 	at := slices.IndexFunc(m.grants, func(g *modelGrant) bool { return g.args.Terms.Grant == receipt.Grant })
@@ -154,6 +192,7 @@ func TestRandomSequencesPermitNothingWithoutALiveGrant(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"grant": m.grant, "revoke": m.revoke, "disclose": m.discloseAny, "disclose again": m.discloseAny,
 			"present": m.present, "request": m.request, "wait": m.wait, "": m.agree,
+			"put consent": m.putConsent, "withdraw consent": m.withdrawConsent,
 		})
 	})
 }

@@ -112,6 +112,7 @@ func newRecord(s Lookup, st *statement, author *emr.Clinician, m *emr.Manifest) 
 		V: emr.DocumentVersion, ID: m.Record, Patient: m.Patient, Scope: m.Scope, Class: m.Class, Level: m.Level,
 		Author: author.ID, Hospital: author.Org, CID: m.CID, Digest: m.Digest, CipherSize: m.CipherSize,
 		Manifest: st.digest, Series: m.Record, Version: m.Version, Previous: m.Previous, Registered: s.Now(),
+		Restricted: len(m.Labels) > 0,
 	}
 }
 
@@ -134,6 +135,8 @@ func supersede(s State, record *emr.Record) error {
 		return emr.E(emr.CodeForbidden, "the previous version is another hospital's")
 	case previous.Class != record.Class:
 		return emr.Invalid("class", "must be that of the previous version")
+	case previous.Restricted && !record.Restricted:
+		return &emr.Error{Code: emr.CodeRule, Field: "labels", Message: "a new version of a restricted record must hold a label too"}
 	case previous.SupersededBy != "":
 		return &emr.Error{
 			Code: emr.CodeStale, Reason: emr.ReasonSuperseded, Field: "previous", Message: emr.ReasonSuperseded.Explain(),

@@ -35,14 +35,19 @@ func RequestAccess(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, grant := decideRequest(clinician, record, args.Purpose, grants, s.Now())
+	standing, err := standingConsent(s, record.Patient)
+	if err != nil {
+		return nil, err
+	}
+	v, grant := decideRequest(clinician, record, args.Purpose, grants, standing, s.Now())
 	request := newRequest(s, clinician, record, &args, v)
-	request.Grant = grant
+	request.Grant, request.Consent = grant, numberOf(standing)
 	if err := st.putRequest(s, clinician, request); err != nil {
 		return nil, err
 	}
 	return &ledgerapi.DecisionReceipt{
 		TxID: s.TxID(), At: s.Now(), ID: string(request.ID), Decision: v.decision, Reason: v.reason, Grant: request.Grant,
+		Consent: request.Consent,
 	}, st.spend(s, string(request.ID))
 }
 
@@ -104,7 +109,7 @@ func (st *statement) putRequest(s State, clinician *emr.Clinician, request *emr.
 	}
 	entry := byTheClinician(clinician, request.Patient, emr.AuditRequest, id)
 	entry.Record, entry.Purpose = request.Record, request.Purpose
-	entry.Decision, entry.Reason = request.Decision, request.Reason
+	entry.Decision, entry.Reason, entry.Consent = request.Decision, request.Reason, request.Consent
 	if err := audit(s, entry); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emrys-health/emrys/chaincode/ledger"
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -43,6 +44,8 @@ func share(t testing.TB, check func(*ledgertest.Tx, string, []byte, any, error))
 	attempt := s.open(t, s.reader, read.Disclosure)
 	_, err := s.Submit(t, s.Orgs[ledgertest.Regulator], ledgerapi.RecordAttempt, attempt)
 	require.NoError(t, err)
+	s.put(t, consent.Document{Base: emr.Deny})
+	s.withdraw(t)
 	return s
 }
 
@@ -58,6 +61,8 @@ func TestAWholeShareLeavesItsTrail(t *testing.T) {
 	reader, author := string(s.reader.ID), string(s.author.ID)
 	patient, a, b := emr.ActorPatient, ledgertest.HospitalA, ledgertest.HospitalB
 	require.ElementsMatch(t, []emr.AuditEntry{
+		{Kind: emr.AuditConsentWithdrawal, Actor: patient, Org: a},
+		{Kind: emr.AuditConsent, Actor: patient, Org: a},
 		{Kind: emr.AuditAttempt, Actor: reader, Org: b, Decision: emr.Deny, Reason: emr.ReasonRevoked},
 		{Kind: emr.AuditDisclosure, Actor: reader, Org: b, Decision: emr.Deny, Reason: emr.ReasonRevoked},
 		{Kind: emr.AuditRevocation, Actor: patient, Org: a},

@@ -17,6 +17,7 @@ type presented struct {
 	disclosure *emr.Disclosure
 	record     *emr.Record
 	grant      *emr.Grant // nil for a patient's own reading
+	consent    uint32     // the version it was evaluated from, 0 without one
 	verdict    verdict
 }
 
@@ -38,9 +39,13 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
+	standing, err := standingConsent(s, record.Patient)
+	if err != nil {
+		return nil, err
+	}
 	p := &presented{
-		presenter: presenter, disclosure: d, record: record, grant: grant,
-		verdict: decideTicket(d, presenter, record, grant, s.Now()),
+		presenter: presenter, disclosure: d, record: record, grant: grant, consent: numberOf(standing),
+		verdict: decideTicket(d, presenter, record, grant, standing, s.Now()),
 	}
 	member, err := presenter.ofMember(s)
 	if err == nil && !member && p.verdict.decision == emr.Permit {
@@ -90,7 +95,7 @@ func RecordAttempt(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	}
 	return &ledgerapi.DecisionReceipt{
 		TxID: s.TxID(), At: s.Now(), ID: string(args.Disclosure), Decision: p.verdict.decision, Reason: p.verdict.reason,
-		Grant: p.disclosure.Grant,
+		Grant: p.disclosure.Grant, Consent: p.consent,
 	}, st.spend(s, string(args.Disclosure))
 }
 
@@ -99,6 +104,7 @@ func (p *presented) attempt() emr.AuditEntry {
 	entry := emr.AuditEntry{
 		Kind: emr.AuditAttempt, Patient: p.disclosure.Patient, Record: p.disclosure.Record, Actor: p.presenter.id(),
 		Purpose: p.disclosure.Purpose, Decision: p.verdict.decision, Reason: p.verdict.reason, Ref: string(p.disclosure.ID),
+		Consent: p.consent,
 	}
 	switch {
 	case p.presenter.clinician != nil:

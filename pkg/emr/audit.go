@@ -19,6 +19,10 @@ const (
 	AuditDisclosure   AuditKind = "disclosure"         // a reading began, or was denied
 	// AuditAttempt: a ticket was presented by somebody it was not issued to, or out of time.
 	AuditAttempt AuditKind = "ticket.refused"
+
+	// Standing consent.
+	AuditConsent           AuditKind = "consent.put"       // the patient put a version of the standing consent
+	AuditConsentWithdrawal AuditKind = "consent.withdrawn" // the patient withdrew the standing consent
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -42,4 +46,7 @@ type AuditEntry struct {
 	Reason   Reason   `json:"reason"`
 	// Ref is the id of the request, grant or disclosure concerned.
 	Ref string `json:"ref"`
+	// Consent is the version of the standing consent that the decision was made
+	// from, or that was put; absent when the patient had none.
+	Consent uint32 `json:"consent,omitempty"`
 }

@@ -14,8 +14,10 @@ import (
 
 // Canonical returns the canonical encoding of a document: JSON as encoding/json
 // writes it, with struct fields in their declared order, no white space and no
-// HTML escaping. Documents hold no maps, no floating-point numbers and no
-// optional fields, so that equal documents have equal bytes.
+// HTML escaping. Documents hold no maps and no floating-point numbers. A field that
+// joined a document after its first release is left out when it is zero, so that
+// documents without it keep their bytes; every other field is always written.
+// Equal documents have equal bytes.
 func Canonical(document any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -64,6 +64,20 @@ const (
 
 	// ReasonOrganisation: the reader's organisation is not a member any more.
 	ReasonOrganisation Reason = "organisation-removed"
+	// Standing consent.
+
+	// ReasonConsentDenies: the patient's standing consent denies it.
+	ReasonConsentDenies Reason = "consent-denied"
+	// ReasonConsentWithdrawn: the patient has withdrawn the standing consent.
+	ReasonConsentWithdrawn Reason = "consent-withdrawn"
+	// ReasonConsentPermits: the standing consent permits it; the patient's device gives the keys.
+	ReasonConsentPermits Reason = "consent-permits"
+	// ReasonConsentAsks: the standing consent leaves it to the patient.
+	ReasonConsentAsks Reason = "consent-asks"
+	// ReasonConsentRestricted: the record is restricted, and what was given in general does not extend to it.
+	ReasonConsentRestricted Reason = "consent-restricted"
+	// ReasonNoConsent: the patient has put no standing consent.
+	ReasonNoConsent Reason = "no-consent"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -94,6 +108,13 @@ func explanations() []explanation {
 		{ReasonSuperseded, "a newer version of the record exists"},
 		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
 		{ReasonOrganisation, "the members of the consortium have removed the reader's organisation"},
+		// Standing consent.
+		{ReasonConsentDenies, "the patient's standing consent denies it"},
+		{ReasonConsentWithdrawn, "the patient has withdrawn the standing consent"},
+		{ReasonConsentPermits, "the patient's standing consent permits it; the patient's device gives the keys"},
+		{ReasonConsentAsks, "the patient's standing consent leaves it to the patient, who is asked"},
+		{ReasonConsentRestricted, "the record is restricted: what the patient gave in general does not extend to it"},
+		{ReasonNoConsent, "the patient has put no standing consent"},
 	}
 }
 

@@ -27,6 +27,9 @@ type Record struct {
 	Previous     RecordID `json:"previous"`
 	SupersededBy RecordID `json:"supersededBy"`
 	Registered   Time     `json:"registered"`
+	// Restricted tells that the manifest holds at least one sensitivity label.
+	// Which ones is private: the fact is public so that every peer can decide.
+	Restricted bool `json:"restricted,omitempty"`
 }
 
 // Manifest is what an author signs of a record: everything that a reader needs
@@ -56,4 +59,6 @@ type Manifest struct {
 	// Capsule is the 98-byte capsule; Envelope the sealed key material (pkg/pre).
 	Capsule  []byte `json:"capsule"`
 	Envelope []byte `json:"envelope"`
+	// Labels are the sensitivity labels, sorted, none twice; absent when there are none.
+	Labels []Label `json:"labels,omitempty"`
 }

@@ -34,6 +34,8 @@ type Request struct {
 	Grant    GrantID       `json:"grant"` // that answers it, or covers it already
 	Made     Time          `json:"made"`
 	Answered Time          `json:"answered"`
+	// Consent is the version of the standing consent at the time it was made; absent without one.
+	Consent uint32 `json:"consent,omitempty"`
 }
 
 // GrantTerms are what a patient signs when giving access. Their digest is bound
@@ -116,6 +118,8 @@ type Disclosure struct {
 	Action   Digest   `json:"action"` // the reader's signed action
 	At       Time     `json:"at"`
 	Until    Time     `json:"until"` // of the ticket, exclusive
+	// Consent is the version of the standing consent that it was decided from; absent without one.
+	Consent uint32 `json:"consent,omitempty"`
 }
 
 // Hash is what a proxy binds its proof to: the SHA-256 of the label

@@ -84,6 +84,8 @@ func SignedTransactions() []string {
 	return []string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
+		// Standing consent.
+		PutConsent, WithdrawConsent,
 	}
 }
 
@@ -93,7 +95,7 @@ func OrganisationTransactions() []string {
 }
 
 // Unstoppable lists the functions that no vote can stop: those by which a patient takes back or refuses.
-func Unstoppable() []string { return []string{RevokeAccess, RefuseAccess} }
+func Unstoppable() []string { return []string{RevokeAccess, RefuseAccess, WithdrawConsent} }
 
 // Queries lists the queries.
 func Queries() []string {
@@ -103,6 +105,8 @@ func Queries() []string {
 		CheckTicket, AuditByPatient, AuditByRecord,
 		// Governance.
 		GetConstitution, GetProposal, ListProposals, GetRelease,
+		// Standing consent.
+		GetConsent, ListConsents, PreviewConsent,
 	}
 }
 

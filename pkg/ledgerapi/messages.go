@@ -124,6 +124,8 @@ type DecisionReceipt struct {
 	Reason   emr.Reason   `json:"reason"`
 	Grant    emr.GrantID  `json:"grant"`
 	Until    emr.Time     `json:"until"` // of the ticket, when one was issued
+	// Consent is the version of the standing consent that it was decided from; absent without one.
+	Consent uint32 `json:"consent,omitempty"`
 }
 
 // Empty is the argument of a query that takes none.

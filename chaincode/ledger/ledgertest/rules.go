@@ -28,6 +28,9 @@ func rules() map[string]rule {
 		ledgerapi.RevokeAccess:        anyOf(ledger.RevokeAccess),
 		ledgerapi.Disclose:            anyOf(ledger.Disclose),
 		ledgerapi.RecordAttempt:       anyOf(ledger.RecordAttempt),
+		// Standing consent.
+		ledgerapi.PutConsent:      anyOf(ledger.PutConsent),
+		ledgerapi.WithdrawConsent: anyOf(ledger.WithdrawConsent),
 	}
 }
 

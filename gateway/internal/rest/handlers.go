@@ -48,6 +48,12 @@ func (d *Door) handlers() map[string]handler {
 		"grant.list":           paged(d.service.Grants),
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
+		// Standing consent.
+		"consent.put":      d.relay,
+		"consent.withdraw": d.relay,
+		"consent.get":      d.getConsent,
+		"consent.list":     paged(d.service.Consents),
+		"consent.preview":  d.previewConsent,
 	}
 }
 

@@ -22,7 +22,8 @@ const (
 func signerOf(function string) signer {
 	switch function {
 	case ledgerapi.RegisterPatient, ledgerapi.PublishScopes, ledgerapi.AnswerRelationship,
-		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess:
+		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess,
+		ledgerapi.PutConsent, ledgerapi.WithdrawConsent:
 		return byPatient
 	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess:
 		return byProfessional

@@ -222,6 +222,9 @@ func (s *Service) Ciphertext(ctx context.Context, who Principal, id emr.Disclosu
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkStanding(ctx, who, &ticket, &record); err != nil {
+		return nil, err
+	}
 	return &Ciphertext{
 		Size: record.CipherSize, Digest: record.Digest,
 		Open: func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {

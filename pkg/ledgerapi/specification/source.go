@@ -68,6 +68,9 @@ func (s *source) add(file *ast.File) {
 			for _, spec := range d.Specs {
 				switch spec := spec.(type) {
 				case *ast.ValueSpec:
+					if spec.Doc == nil && !d.Lparen.IsValid() {
+						spec.Doc = d.Doc // a declaration of one
+					}
 					s.addConstant(spec)
 				case *ast.TypeSpec:
 					s.addStruct(spec)

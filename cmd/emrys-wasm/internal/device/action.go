@@ -50,6 +50,10 @@ func requestOf(function string) any {
 		return new(ledgerapi.DiscloseArgs)
 	case ledgerapi.OpenTicket:
 		return new(ledgerapi.OpenTicketArgs)
+	case ledgerapi.PutConsent:
+		return new(ledgerapi.PutConsentArgs)
+	case ledgerapi.WithdrawConsent:
+		return new(ledgerapi.WithdrawConsentArgs)
 	default:
 		return nil
 	}
