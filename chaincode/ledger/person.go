@@ -9,6 +9,7 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // RegisterPatient pins a patient's keys under a new handle. The home hospital's
@@ -61,7 +62,7 @@ func (st *statement) checkPatientArgs(s Lookup, args *ledgerapi.RegisterPatientA
 	if args.Home != st.gateway.ID {
 		return emr.E(emr.CodeForbidden, "a patient registers through the gateway of the home hospital")
 	}
-	if err := checkPinned("consent.key", args.Consent); err != nil {
+	if err := signature.CheckKey("consent.key", args.Consent); err != nil {
 		return err
 	}
 	if err := checkHybrid("hybrid", args.Hybrid); err != nil {

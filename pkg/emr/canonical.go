@@ -14,8 +14,10 @@ import (
 
 // Canonical returns the canonical encoding of a document: JSON as encoding/json
 // writes it, with struct fields in their declared order, no white space and no
-// HTML escaping. Documents hold no maps, no floating-point numbers and no
-// optional fields, so that equal documents have equal bytes.
+// HTML escaping. Documents hold no maps and no floating-point numbers. A field
+// that came after version 1 of its document is left out when it is zero, and
+// written otherwise, so that equal documents have equal bytes and the bytes of
+// older ones stay what they were.
 func Canonical(document any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
