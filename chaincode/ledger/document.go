@@ -77,6 +77,7 @@ func versionOfRequest(r *emr.Request) int           { return r.V }
 func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
+func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

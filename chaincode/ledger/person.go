@@ -136,7 +136,10 @@ func RegisterClinician(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := renew(clinician, previous); err != nil {
 		return nil, err
 	}
-	if err := put(s, ledgerapi.ClinicianKey(clinician.ID), clinician); err != nil {
+	if err := succeedClinician(s, clinician, previous); err != nil {
+		return nil, err
+	}
+	if err := auditClinician(s, aboutClinician(clinician, emr.AuditClinician)); err != nil {
 		return nil, err
 	}
 	return receipt(s, string(clinician.ID)), st.spend(s, string(clinician.ID))

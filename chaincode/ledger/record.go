@@ -112,6 +112,7 @@ func newRecord(s Lookup, st *statement, author *emr.Clinician, m *emr.Manifest) 
 		V: emr.DocumentVersion, ID: m.Record, Patient: m.Patient, Scope: m.Scope, Class: m.Class, Level: m.Level,
 		Author: author.ID, Hospital: author.Org, CID: m.CID, Digest: m.Digest, CipherSize: m.CipherSize,
 		Manifest: st.digest, Series: m.Record, Version: m.Version, Previous: m.Previous, Registered: s.Now(),
+		AuthorKeys: author.KeyVersion,
 	}
 }
 

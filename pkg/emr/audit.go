@@ -19,6 +19,10 @@ const (
 	AuditDisclosure   AuditKind = "disclosure"
 	// AuditAttempt: a ticket was presented by somebody it was not issued to, or out of time.
 	AuditAttempt AuditKind = "ticket.refused"
+
+	// The life of keys and people. Entries about a clinician name no patient.
+	AuditKeys      AuditKind = "keys.replaced"
+	AuditClinician AuditKind = "clinician.registered"
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.

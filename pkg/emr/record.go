@@ -27,6 +27,8 @@ type Record struct {
 	Previous     RecordID `json:"previous"`
 	SupersededBy RecordID `json:"supersededBy"`
 	Registered   Time     `json:"registered"`
+	// AuthorKeys is the version of the author's keys that signed the manifest.
+	AuthorKeys uint32 `json:"authorKeys,omitempty"`
 }
 
 // Manifest is what an author signs of a record: everything that a reader needs

@@ -74,6 +74,9 @@ type Patient struct {
 	// Hybrid receives the patient's own copy of record shares (hybrid HPKE).
 	Hybrid     []byte `json:"hybrid"`
 	Registered Time   `json:"registered"`
+	// KeyVersion counts how often the keys were replaced, KeysFrom is when they last were.
+	KeyVersion uint32 `json:"keyVersion,omitempty"`
+	KeysFrom   Time   `json:"keysFrom,omitempty"`
 }
 
 // Clinician is a registered professional. Key: ClinicianID.
@@ -91,6 +94,9 @@ type Clinician struct {
 	Hybrid     []byte `json:"hybrid"`
 	NotAfter   Time   `json:"notAfter"` // of the certificate
 	Registered Time   `json:"registered"`
+	// KeyVersion counts how often certificate or keys were replaced, KeysFrom is when they last were.
+	KeyVersion uint32 `json:"keyVersion,omitempty"`
+	KeysFrom   Time   `json:"keysFrom,omitempty"`
 }
 
 // Scope is what a patient delegates as one, in one epoch. Key: ScopeID.

@@ -34,6 +34,8 @@ type Request struct {
 	Grant    GrantID       `json:"grant"` // that answers it, or covers it already
 	Made     Time          `json:"made"`
 	Answered Time          `json:"answered"`
+	// ByKeys is the version of the maker's keys that signed it.
+	ByKeys uint32 `json:"byKeys,omitempty"`
 }
 
 // GrantTerms are what a patient signs when giving access. Their digest is bound

@@ -69,10 +69,10 @@ const (
 
 // SignedTransactions lists the transactions of people.
 func SignedTransactions() []string {
-	return []string{
+	return append([]string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
-	}
+	}, lifeTransactions()...)
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -80,11 +80,11 @@ func OrganisationTransactions() []string { return []string{RegisterOrganisation,
 
 // Queries lists the queries.
 func Queries() []string {
-	return []string{
+	return append([]string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
-	}
+	}, lifeQueries()...)
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -28,6 +28,9 @@ func rules() map[string]rule {
 		ledgerapi.RevokeAccess:        anyOf(ledger.RevokeAccess),
 		ledgerapi.Disclose:            anyOf(ledger.Disclose),
 		ledgerapi.RecordAttempt:       anyOf(ledger.RecordAttempt),
+		// The life of keys and people.
+		ledgerapi.RotatePatientKeys:   anyOf(ledger.RotatePatientKeys),
+		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),
 	}
 }
 

@@ -48,6 +48,9 @@ func (d *Door) handlers() map[string]handler {
 		"grant.list":           paged(d.service.Grants),
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
+		// The life of keys and people.
+		"patient.rotate":   d.relay,
+		"clinician.rotate": d.relay,
 	}
 }
 

@@ -51,6 +51,20 @@ func requestOf(function string) any {
 	case ledgerapi.OpenTicket:
 		return new(ledgerapi.OpenTicketArgs)
 	default:
+		return requestOfLife(function)
+	}
+}
+
+// requestOfLife is requestOf for the life of keys and people.
+func requestOfLife(function string) any {
+	switch function {
+	case ledgerapi.RotatePatientKeys:
+		return new(ledgerapi.RotatePatientKeysArgs)
+	case ledgerapi.RotateClinicianKeys:
+		return new(ledgerapi.RotateClinicianKeysArgs)
+	case ledgerapi.ProveKey:
+		return new(ledgerapi.ProveKeyArgs)
+	default:
 		return nil
 	}
 }
