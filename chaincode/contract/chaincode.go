@@ -70,6 +70,16 @@ func submit[A any](ctx *Context, function string, rule func(ledger.State, []byte
 	return answer, wire(function, err)
 }
 
+// order runs the rule of an organisation's transaction.
+func order[Q, A any](ctx *Context, function string, args Q, rule func(ledger.State, Q) (*A, error)) (*A, error) {
+	s, err := newSubmission(ctx.stub)
+	if err != nil {
+		return nil, wire(function, err)
+	}
+	answer, err := rule(s, args)
+	return answer, wire(function, err)
+}
+
 // ask runs the rule of a query.
 func ask[Q, A any](ctx *Context, function string, q Q, rule func(ledger.Reader, Q) (*A, error)) (*A, error) {
 	r, err := newView(ctx.stub)

@@ -19,6 +19,21 @@ func (c *Contract) RotateClinicianKeys(ctx *Context) (*ledgerapi.Receipt, error)
 	return submit(ctx, ledgerapi.RotateClinicianKeys, ledger.RotateClinicianKeys)
 }
 
+// SuspendClinician is ledger.SuspendClinician.
+func (c *Contract) SuspendClinician(ctx *Context, args ledgerapi.ClinicianStatusArgs) (*ledgerapi.Receipt, error) {
+	return order(ctx, ledgerapi.SuspendClinician, args, ledger.SuspendClinician)
+}
+
+// ReinstateClinician is ledger.ReinstateClinician.
+func (c *Contract) ReinstateClinician(ctx *Context, args ledgerapi.ClinicianStatusArgs) (*ledgerapi.Receipt, error) {
+	return order(ctx, ledgerapi.ReinstateClinician, args, ledger.ReinstateClinician)
+}
+
+// OffboardClinician is ledger.OffboardClinician.
+func (c *Contract) OffboardClinician(ctx *Context, args ledgerapi.ClinicianStatusArgs) (*ledgerapi.Receipt, error) {
+	return order(ctx, ledgerapi.OffboardClinician, args, ledger.OffboardClinician)
+}
+
 // GetPatientKeys is ledger.GetPatientKeys.
 func (c *Contract) GetPatientKeys(ctx *Context, q ledgerapi.PatientKeysQuery) (*emr.PatientKeys, error) {
 	return ask(ctx, ledgerapi.GetPatientKeys, q, ledger.GetPatientKeys)

@@ -17,7 +17,7 @@ import (
 func lifeFunctions() []string {
 	return []string{
 		ledgerapi.RotatePatientKeys, ledgerapi.RotateClinicianKeys, ledgerapi.GetPatientKeys, ledgerapi.GetClinicianKeys,
-		ledgerapi.AuditByClinician,
+		ledgerapi.AuditByClinician, ledgerapi.SuspendClinician, ledgerapi.ReinstateClinician, ledgerapi.OffboardClinician,
 	}
 }
 
@@ -57,6 +57,19 @@ func TestTheLifeOfKeysThroughTheAdapter(t *testing.T) {
 	var trail ledgerapi.AuditPage
 	ask(ledgerapi.AuditByClinician, ledgerapi.PageQuery{Clinician: clinician.ID}, &trail)
 	require.Len(t, trail.Items, 2)
+
+	about, err := emr.Canonical(ledgerapi.ClinicianStatusArgs{Clinician: clinician.ID})
+	require.NoError(t, err)
+	for _, function := range []string{
+		ledgerapi.SuspendClinician, ledgerapi.ReinstateClinician, ledgerapi.OffboardClinician,
+	} {
+		called[function] = true
+		stub := r.fabric.stub(identity(t, r.Orgs[ledgertest.HospitalA].Admin), r.Now, function, string(about))
+		require.Equal(t, emr.CodeForbidden, r.fails(stub).Code)
+		r.succeeds(r.fabric.stub(identity(t, clinician.Org.Admin), r.Now, function, string(about)))
+	}
+	ask(ledgerapi.GetClinicianKeys, ledgerapi.ClinicianKeysQuery{Clinician: clinician.ID, Version: 1}, &was)
+	require.Equal(t, emr.ClinicianOffboarded, was.Status)
 
 	for _, function := range lifeFunctions() {
 		require.True(t, called[function], function)

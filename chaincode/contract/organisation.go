@@ -12,12 +12,7 @@ import (
 func (c *Contract) RegisterOrganisation(
 	ctx *Context, args ledgerapi.RegisterOrganisationArgs,
 ) (*ledgerapi.Receipt, error) {
-	s, err := newSubmission(ctx.stub)
-	if err != nil {
-		return nil, wire(ledgerapi.RegisterOrganisation, err)
-	}
-	answer, err := ledger.RegisterOrganisation(s, args)
-	return answer, wire(ledgerapi.RegisterOrganisation, err)
+	return order(ctx, ledgerapi.RegisterOrganisation, args, ledger.RegisterOrganisation)
 }
 
 // GetOrganisations is ledger.GetOrganisations.

@@ -31,12 +31,9 @@ const (
 // Which MSPs there are, and which of them calls itself the regulator, is decided
 // by the governance of the channel: every member may register as either kind.
 func RegisterOrganisation(s State, args ledgerapi.RegisterOrganisationArgs) (*ledgerapi.Receipt, error) {
-	caller, err := checkCaller(s)
+	caller, err := requireAdmin(s)
 	if err != nil {
 		return nil, err
-	}
-	if !caller.isAdmin() {
-		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
 	}
 	org, err := newOrganisation(s, caller, &args)
 	if err != nil {

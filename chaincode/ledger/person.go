@@ -115,7 +115,8 @@ func checkPerson(s Lookup, org *emr.Organisation, text, name string) (*x509.Cert
 
 // RegisterClinician registers a professional, or renews the registration with a
 // later certificate of the same name by the same organisation. Role and level are
-// what the certificate asserts, as far as the organisation's kind may assert it.
+// what the certificate asserts, as far as the organisation's kind may assert it. A
+// suspension outlasts the renewal, and who has been off-boarded renews nothing.
 func RegisterClinician(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	var args ledgerapi.RegisterClinicianArgs
 	st, err := open(s, raw, ledgerapi.RegisterClinician, &args)
@@ -203,9 +204,13 @@ func renew(clinician, previous *emr.Clinician) error {
 	if previous.Org != clinician.Org {
 		return emr.E(emr.CodeExists, "clinician is registered by another organisation")
 	}
+	if previous.Status == emr.ClinicianOffboarded {
+		return refuseInactive(previous)
+	}
 	if clinician.NotAfter <= previous.NotAfter {
 		return emr.E(emr.CodeExists, "clinician is already registered; only a later certificate renews it")
 	}
 	clinician.Registered = previous.Registered
+	clinician.Status, clinician.StatusFrom = previous.Status, previous.StatusFrom
 	return nil
 }

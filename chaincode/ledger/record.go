@@ -19,7 +19,7 @@ func RegisterRecord(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	author, err := st.byOwnClinician(s)
+	author, err := st.byActiveClinician(s)
 	if err != nil {
 		return nil, err
 	}

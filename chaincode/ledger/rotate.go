@@ -162,7 +162,7 @@ func RotateClinicianKeys(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	previous, err := st.byOwnClinician(s)
+	previous, err := st.byActiveClinician(s)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,13 @@ const (
 	ReasonSuperseded Reason = "superseded"
 	// ReasonReaderKey: the reader's key is not the one the grant names.
 	ReasonReaderKey Reason = "reader-key"
+
+	// The life of keys and people.
+
+	// ReasonSuspended: the clinician's own organisation has suspended the clinician.
+	ReasonSuspended Reason = "clinician-suspended"
+	// ReasonOffboarded: the clinician has left the organisation for good.
+	ReasonOffboarded Reason = "clinician-offboarded"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -88,6 +95,8 @@ func explanations() []explanation {
 		{ReasonTicketExpired, "the ticket has expired; start the reading again"},
 		{ReasonSuperseded, "a newer version of the record exists"},
 		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
+		{ReasonSuspended, "the clinician's own organisation has suspended the clinician"},
+		{ReasonOffboarded, "the clinician has left the organisation"},
 	}
 }
 

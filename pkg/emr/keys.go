@@ -3,6 +3,28 @@
 
 package emr
 
+// ClinicianStatus tells whether a clinician's own organisation lets the clinician act.
+type ClinicianStatus string
+
+// States of a clinician. Off-boarding is final.
+const (
+	ClinicianActive     ClinicianStatus = ""
+	ClinicianSuspended  ClinicianStatus = "suspended"
+	ClinicianOffboarded ClinicianStatus = "offboarded"
+)
+
+// Denial returns why a clinician of the status may not act, or "" for an active one.
+func (s ClinicianStatus) Denial() Reason {
+	switch s {
+	case ClinicianActive:
+		return ""
+	case ClinicianSuspended:
+		return ReasonSuspended
+	default:
+		return ReasonOffboarded
+	}
+}
+
 // PatientKeys is one version of a patient's pinned keys. Version 0 is what the
 // patient registered with; every replacement counts one up.
 type PatientKeys struct {

@@ -94,6 +94,9 @@ type Clinician struct {
 	Hybrid     []byte `json:"hybrid"`
 	NotAfter   Time   `json:"notAfter"` // of the certificate
 	Registered Time   `json:"registered"`
+	// Status is set by an administrator of the organisation, at StatusFrom.
+	Status     ClinicianStatus `json:"status,omitempty"`
+	StatusFrom Time            `json:"statusFrom,omitempty"`
 	// KeyVersion counts how often certificate or keys were replaced, KeysFrom is when they last were.
 	KeyVersion uint32 `json:"keyVersion,omitempty"`
 	KeysFrom   Time   `json:"keysFrom,omitempty"`

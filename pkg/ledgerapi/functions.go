@@ -76,7 +76,9 @@ func SignedTransactions() []string {
 }
 
 // OrganisationTransactions lists the transactions of organisations.
-func OrganisationTransactions() []string { return []string{RegisterOrganisation, RecordAttempt} }
+func OrganisationTransactions() []string {
+	return append([]string{RegisterOrganisation, RecordAttempt}, lifeOrganisationTransactions()...)
+}
 
 // Queries lists the queries.
 func Queries() []string {

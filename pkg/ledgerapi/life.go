@@ -18,6 +18,14 @@ const (
 	RotateClinicianKeys = "RotateClinicianKeys" // RotateClinicianKeysArgs -> Receipt, by the clinician
 )
 
+// Transactions of organisations. They take one JSON argument, ClinicianStatusArgs
+// -> Receipt, by an administrator of the clinician's own organisation.
+const (
+	SuspendClinician   = "SuspendClinician"
+	ReinstateClinician = "ReinstateClinician"
+	OffboardClinician  = "OffboardClinician"
+)
+
 // ProveKey is not a transaction: it is the Function of the signed action by which
 // a key that is to be pinned shows that somebody holds it (ProveKeyArgs). It
 // travels inside the arguments of the transaction that pins the key.
@@ -33,10 +41,15 @@ const (
 // Events. No event names a patient: the id is a clinician's, a recovery's, or the
 // digest of the patient's action (GetAction).
 const (
-	EventKeysReplaced = "keys.replaced"
+	EventKeysReplaced    = "keys.replaced"
+	EventClinicianStatus = "clinician.status"
 )
 
 func lifeTransactions() []string { return []string{RotatePatientKeys, RotateClinicianKeys} }
+
+func lifeOrganisationTransactions() []string {
+	return []string{SuspendClinician, ReinstateClinician, OffboardClinician}
+}
 
 func lifeQueries() []string { return []string{GetPatientKeys, GetClinicianKeys, AuditByClinician} }
 
@@ -101,6 +114,11 @@ type RotateClinicianKeysArgs struct {
 	Version   uint32          `json:"version"`
 	Reading   []byte          `json:"reading"`
 	Hybrid    []byte          `json:"hybrid"`
+}
+
+// ClinicianStatusArgs names a clinician of the caller's own organisation.
+type ClinicianStatusArgs struct {
+	Clinician emr.ClinicianID `json:"clinician"`
 }
 
 // PatientKeysQuery names a version of a patient's keys, from 0.
