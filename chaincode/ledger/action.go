@@ -9,7 +9,7 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
-	"github.com/emrys-health/emrys/pkg/pre"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // MaxSignedAction bounds the JSON of a signed action in bytes: a body of
@@ -96,17 +96,7 @@ func (st *statement) authenticate(s Lookup, key emr.PinnedKey) error {
 }
 
 func (st *statement) verify(key emr.PinnedKey) error {
-	if st.signed.Kind != key.Kind {
-		return emr.E(emr.CodeUnauthenticated, "signature is not of the kind of the pinned key")
-	}
-	public, err := pre.ParsePublicKey(key.Key)
-	if err != nil {
-		return fmt.Errorf("ledger: pinned key cannot be read: %w", err)
-	}
-	if err := pre.VerifyP256(public, st.digest[:], st.signed.Signature); err != nil {
-		return emr.Wrap(emr.CodeUnauthenticated, "signature does not verify under the actor's pinned key", err)
-	}
-	return nil
+	return signature.VerifyAction(&st.signed, key)
 }
 
 func (st *statement) checkTime(now emr.Time) error {

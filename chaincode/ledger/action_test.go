@@ -97,7 +97,7 @@ func TestAnAlteredActionIsRefused(t *testing.T) {
 		refuses(t, err, emr.CodeUnauthenticated, "signature")
 	}
 	altered := *signed
-	altered.Kind = "webauthn"
+	altered.Kind = "ed25519"
 	_, err := s.Submit(t, s.patient.Org, ledgerapi.AnswerRelationship, &altered)
 	refuses(t, err, emr.CodeUnsupported, "kind")
 	_, err = s.Submit(t, s.patient.Org, ledgerapi.AnswerRelationship, signed)

@@ -118,6 +118,18 @@ func checkCaller(s Lookup) (*Caller, error) {
 	return caller, nil
 }
 
+// requireAdmin returns the caller, who must be an administrator of its MSP.
+func requireAdmin(s Lookup) (*Caller, error) {
+	caller, err := checkCaller(s)
+	if err != nil {
+		return nil, err
+	}
+	if !caller.isAdmin() {
+		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
+	}
+	return caller, nil
+}
+
 // requireGateway returns the organisation whose gateway the caller is. Anything
 // but a certificate that a registered organisation marks as its gateway is forbidden.
 func requireGateway(s Lookup) (*emr.Organisation, error) {

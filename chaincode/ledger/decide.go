@@ -27,6 +27,8 @@ func deny(reason emr.Reason) verdict { return verdict{emr.Deny, reason} }
 func denialOfPerson(clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose) emr.Reason {
 	usesNone := !slices.ContainsFunc(emr.Purposes(), clinician.Role.MayUse)
 	switch {
+	case clinician.Status != emr.ClinicianActive:
+		return clinician.Status.Denial()
 	case usesNone:
 		return emr.ReasonRole
 	case !clinician.Role.MayUse(purpose):

@@ -83,6 +83,7 @@ func versionOfConstitution(c *emr.Constitution) int { return c.V }
 func versionOfRelease(r *emr.PublishedRelease) int  { return r.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfConsent(c *consent.Consent) int       { return c.V }
+func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

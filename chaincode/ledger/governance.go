@@ -160,12 +160,9 @@ func mayVote(subject *emr.Subject, org emr.OrgID) error {
 
 // callingMember returns the member whose administrator the caller is.
 func callingMember(s Lookup) (*emr.Organisation, error) {
-	caller, err := checkCaller(s)
+	caller, err := requireAdmin(s)
 	if err != nil {
 		return nil, err
-	}
-	if !caller.isAdmin() {
-		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
 	}
 	org, err := organisation(s, caller.MSP)
 	if err != nil {

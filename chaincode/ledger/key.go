@@ -26,14 +26,6 @@ func checkHybrid(field string, key []byte) error {
 	return nil
 }
 
-// checkPinned refuses a signing key of a kind that is not offered.
-func checkPinned(field string, key emr.PinnedKey) error {
-	if key.Kind != emr.SignatureP256 {
-		return &emr.Error{Code: emr.CodeUnsupported, Field: field, Message: "signature kind is not offered"}
-	}
-	return checkPoint(field, key.Key)
-}
-
 func checkOrgKeys(keys *emr.OrgKeys) error {
 	if err := checkHybrid("keys.proxy", keys.Proxy); err != nil {
 		return err

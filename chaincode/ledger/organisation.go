@@ -32,12 +32,9 @@ const (
 // kind. From then on, and after a removal at any time, the members have to have
 // admitted the organisation, with its kind and CA certificate.
 func RegisterOrganisation(s State, args ledgerapi.RegisterOrganisationArgs) (*ledgerapi.Receipt, error) {
-	caller, err := checkCaller(s)
+	caller, err := requireAdmin(s)
 	if err != nil {
 		return nil, err
-	}
-	if !caller.isAdmin() {
-		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
 	}
 	org, err := newOrganisation(s, caller, &args)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // RegisterPatient pins a patient's keys under a new handle. The home hospital's
@@ -61,7 +62,7 @@ func (st *statement) checkPatientArgs(s Lookup, args *ledgerapi.RegisterPatientA
 	if args.Home != st.gateway.ID {
 		return emr.E(emr.CodeForbidden, "a patient registers through the gateway of the home hospital")
 	}
-	if err := checkPinned("consent.key", args.Consent); err != nil {
+	if err := signature.CheckKey("consent.key", args.Consent); err != nil {
 		return err
 	}
 	if err := checkHybrid("hybrid", args.Hybrid); err != nil {
@@ -114,7 +115,8 @@ func checkPerson(s Lookup, org *emr.Organisation, text, name string) (*x509.Cert
 
 // RegisterClinician registers a professional, or renews the registration with a
 // later certificate of the same name by the same organisation. Role and level are
-// what the certificate asserts, as far as the organisation's kind may assert it.
+// what the certificate asserts, as far as the organisation's kind may assert it. A
+// suspension outlasts the renewal, and who has been off-boarded renews nothing.
 func RegisterClinician(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	var args ledgerapi.RegisterClinicianArgs
 	st, err := open(s, raw, ledgerapi.RegisterClinician, &args)
@@ -135,7 +137,10 @@ func RegisterClinician(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := renew(clinician, previous); err != nil {
 		return nil, err
 	}
-	if err := put(s, ledgerapi.ClinicianKey(clinician.ID), clinician); err != nil {
+	if err := succeedClinician(s, clinician, previous); err != nil {
+		return nil, err
+	}
+	if err := auditClinician(s, aboutClinician(clinician, emr.AuditClinician)); err != nil {
 		return nil, err
 	}
 	return receipt(s, string(clinician.ID)), st.spend(s, string(clinician.ID))
@@ -199,9 +204,13 @@ func renew(clinician, previous *emr.Clinician) error {
 	if previous.Org != clinician.Org {
 		return emr.E(emr.CodeExists, "clinician is registered by another organisation")
 	}
+	if previous.Status == emr.ClinicianOffboarded {
+		return refuseInactive(previous)
+	}
 	if clinician.NotAfter <= previous.NotAfter {
 		return emr.E(emr.CodeExists, "clinician is already registered; only a later certificate renews it")
 	}
 	clinician.Registered = previous.Registered
+	clinician.Status, clinician.StatusFrom = previous.Status, previous.StatusFrom
 	return nil
 }

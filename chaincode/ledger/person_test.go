@@ -66,7 +66,7 @@ func TestRegisteringAPatientIsRefused(t *testing.T) {
 		"with a key that did not sign": {change: func(t *testing.T, _ *ledgertest.Patient, x *args) {
 			x.Consent.Key = ledgertest.NewKey(t).Public().Bytes()
 		}, code: emr.CodeUnauthenticated, text: "signature"},
-		"with a key of a kind not offered": {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Consent.Kind = "webauthn" }, code: emr.CodeUnsupported, text: "consent"},
+		"with a key of a kind not offered": {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Consent.Kind = "ed25519" }, code: emr.CodeUnsupported, text: "consent"},
 		"with a key off the curve":         {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Consent.Key = make([]byte, 33) }, code: emr.CodeInvalid, text: "consent"},
 		"with a hybrid key that is none":   {change: func(_ *testing.T, _ *ledgertest.Patient, x *args) { x.Hybrid = nil }, code: emr.CodeInvalid, text: "hybrid"},
 		"under a pseudonym registered already": {change: func(_ *testing.T, p *ledgertest.Patient, x *args) {

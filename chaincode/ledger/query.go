@@ -111,7 +111,7 @@ func manifestView(r Reader, record *emr.Record) (*ledgerapi.ManifestView, error)
 	if err != nil {
 		return nil, err
 	}
-	author, err := require(r, ledgerapi.ClinicianKey(record.Author), versionOfClinician)
+	author, err := clinicianOf(r, record.Author, record.AuthorKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,11 @@ func GetRequestAction(r Reader, q ledgerapi.RequestQuery) (*ledgerapi.RequestVie
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerapi.RequestView{Request: *request, Signed: *signed}, nil
+	maker, err := clinicianOf(r, request.By, request.ByKeys)
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerapi.RequestView{Request: *request, Signed: *signed, Maker: *maker}, nil
 }
 
 // GetGrant returns a grant's public part.

@@ -19,7 +19,7 @@ func RegisterRecord(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	author, err := st.byOwnClinician(s)
+	author, err := st.byActiveClinician(s)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +113,7 @@ func newRecord(s Lookup, st *statement, author *emr.Clinician, m *emr.Manifest) 
 		Author: author.ID, Hospital: author.Org, CID: m.CID, Digest: m.Digest, CipherSize: m.CipherSize,
 		Manifest: st.digest, Series: m.Record, Version: m.Version, Previous: m.Previous, Registered: s.Now(),
 		Restricted: len(m.Labels) > 0,
+		AuthorKeys: author.KeyVersion,
 	}
 }
 

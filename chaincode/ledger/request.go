@@ -87,6 +87,7 @@ func newRequest(
 	return &emr.Request{
 		V: emr.DocumentVersion, ID: args.Request, Patient: record.Patient, Record: record.ID, By: clinician.ID,
 		Org: clinician.Org, Purpose: args.Purpose, Decision: v.decision, Reason: v.reason, Status: status, Made: s.Now(),
+		ByKeys: clinician.KeyVersion,
 	}
 }
 

@@ -114,7 +114,7 @@ func TestNothingThatOpensARecordIsPublic(t *testing.T) {
 func TestEveryPeerComputesTheSame(t *testing.T) {
 	t.Parallel()
 	runs, functions := 0, map[string]bool{}
-	share(t, func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
+	check := func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
 		functions[function] = true
 		for range 80 {
 			again := tx.Again()
@@ -124,7 +124,9 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 			require.Equal(t, tx.Effects(), again.Effects())
 			runs++
 		}
-	})
+	}
+	share(t, check)
+	live(t, check)
 	require.GreaterOrEqual(t, runs, 1000)
 	for _, function := range append(ledgerapi.SignedTransactions(), ledgerapi.RecordAttempt) {
 		require.True(t, functions[function], function)

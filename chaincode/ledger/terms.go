@@ -150,6 +150,9 @@ func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseInactive(grantee); err != nil {
+		return nil, err
+	}
 	if grantee.Org != terms.Org {
 		return nil, emr.Invalid("terms.org", "is not the grantee's organisation")
 	}

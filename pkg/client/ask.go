@@ -9,7 +9,7 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
-	"github.com/emrys-health/emrys/pkg/pre"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 const (
@@ -131,15 +131,7 @@ func (c *Client) checkRequestAction(action *emr.Action, r *emr.Request) error {
 
 // verifyAction verifies the signature of an action by a pinned key.
 func verifyAction(signed *emr.SignedAction, by emr.PinnedKey) error {
-	if signed.Kind != by.Kind {
-		return corrupt("the signature is not of the kind of its maker's key", nil)
-	}
-	key, err := pre.ParsePublicKey(by.Key)
-	if err != nil {
-		return corrupt("the maker's signing key is not a key", err)
-	}
-	digest := signed.Digest()
-	if err := pre.VerifyP256(key, digest[:], signed.Signature); err != nil {
+	if err := signature.VerifyAction(signed, by); err != nil {
 		return corrupt("the signature is not by its maker's present key; who has renewed it since has to ask again", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/manifest"
 	"github.com/emrys-health/emrys/pkg/pre"
 	"github.com/emrys-health/emrys/pkg/seal"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // Opened is a record whose ticket, manifest, fragments and shares have been
@@ -165,11 +166,7 @@ func (v *verifier) checkManifest() error {
 		action.Channel != v.client.profile.Channel || action.Contract != v.client.profile.Contract:
 		return corrupt("the manifest was not signed for this ledger by the record's author", nil)
 	}
-	key, err := pre.ParsePublicKey(view.Author.Signing.Key)
-	if err != nil {
-		return corrupt("the author's key is not a key", err)
-	}
-	if err := pre.VerifyP256(key, digest[:], view.Signed.Signature); err != nil {
+	if err := signature.VerifyAction(&view.Signed, view.Author.Signing); err != nil {
 		return corrupt("the author's signature of the manifest does not hold", err)
 	}
 	if err := emr.DecodeCanonical(action.Args, &v.manifest); err != nil {

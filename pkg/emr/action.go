@@ -69,6 +69,10 @@ type SignedAction struct {
 	Kind      SignatureKind `json:"kind"`
 	Body      []byte        `json:"body"`
 	Signature []byte        `json:"signature"`
+	// AuthenticatorData and ClientData (clientDataJSON) are of a SignatureWebAuthn
+	// alone, and absent from the encoding of any other.
+	AuthenticatorData []byte `json:"authenticatorData,omitempty"`
+	ClientData        []byte `json:"clientData,omitempty"`
 }
 
 // Digest is what is signed: the SHA-256 of the label "EMRYS-ACTION-V1", a zero
@@ -84,14 +88,14 @@ func ActionDigest(body []byte) Digest {
 }
 
 // Parse decodes and validates the body. It does not verify the signature. It
-// refuses a body over MaxActionSize, a body that is not canonical and a
-// signature kind that is not offered.
+// refuses a body over MaxActionSize, a body that is not canonical, a signature
+// kind that is not offered, and parts of a kind with another.
 func (s *SignedAction) Parse() (*Action, error) {
 	if len(s.Body) > MaxActionSize {
 		return nil, E(CodeTooLarge, "action is larger than 256 KiB")
 	}
-	if s.Kind != SignatureP256 {
-		return nil, E(CodeUnsupported, "signature kind is not offered")
+	if err := s.checkKind(); err != nil {
+		return nil, err
 	}
 	var a Action
 	if err := DecodeCanonical(s.Body, &a); err != nil {
@@ -101,4 +105,19 @@ func (s *SignedAction) Parse() (*Action, error) {
 		return nil, err
 	}
 	return &a, nil
+}
+
+// checkKind checks that the signature has the parts of its kind and no others.
+func (s *SignedAction) checkKind() error {
+	assertion := len(s.AuthenticatorData) != 0 && len(s.ClientData) != 0
+	switch {
+	case s.Kind == SignatureWebAuthn && !assertion:
+		return Invalid("clientData", "a WebAuthn signature needs its authenticator data and client data")
+	case s.Kind == SignatureP256 && (len(s.AuthenticatorData) != 0 || len(s.ClientData) != 0):
+		return Invalid("clientData", "belongs to a WebAuthn signature only")
+	case s.Kind != SignatureP256 && s.Kind != SignatureWebAuthn:
+		return E(CodeUnsupported, "signature kind is not offered")
+	default:
+		return nil
+	}
 }

@@ -23,10 +23,17 @@ const (
 	// Standing consent.
 	AuditConsent           AuditKind = "consent.put"       // the patient put a version of the standing consent
 	AuditConsentWithdrawal AuditKind = "consent.withdrawn" // the patient withdrew the standing consent
+	// The life of keys and people. Entries about a clinician name no patient.
+	AuditKeys      AuditKind = "keys.replaced"        // somebody replaced pinned keys
+	AuditClinician AuditKind = "clinician.registered" // a clinician registered, or renewed the certificate
+	AuditStatus    AuditKind = "clinician.status"     // an administrator suspended (deny), reinstated (permit) or off-boarded (deny) a clinician
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
 const ActorPatient = "patient"
+
+// ActorAdmin stands there for an administrator of the organisation.
+const ActorAdmin = "administrator"
 
 // AuditEntry is one committed fact about a patient's records. Entries are
 // written once and never changed.
@@ -37,8 +44,8 @@ type AuditEntry struct {
 	Kind    AuditKind `json:"kind"`
 	Patient Handle    `json:"patient"`
 	Record  RecordID  `json:"record"`
-	// Actor is a ClinicianID, ActorPatient, or the Handle of another patient (an
-	// attempt); Org the organisation that vouches for it.
+	// Actor is a ClinicianID, ActorPatient, ActorAdmin, or the Handle of another
+	// patient (an attempt, a guardian); Org the organisation that vouches for it.
 	Actor    string   `json:"actor"`
 	Org      OrgID    `json:"org"`
 	Purpose  Purpose  `json:"purpose"`

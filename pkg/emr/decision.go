@@ -78,6 +78,12 @@ const (
 	ReasonConsentRestricted Reason = "consent-restricted"
 	// ReasonNoConsent: the patient has put no standing consent.
 	ReasonNoConsent Reason = "no-consent"
+	// The life of keys and people.
+
+	// ReasonSuspended: the clinician's own organisation has suspended the clinician.
+	ReasonSuspended Reason = "clinician-suspended"
+	// ReasonOffboarded: the clinician has left the organisation for good.
+	ReasonOffboarded Reason = "clinician-offboarded"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -115,6 +121,8 @@ func explanations() []explanation {
 		{ReasonConsentAsks, "the patient's standing consent leaves it to the patient, who is asked"},
 		{ReasonConsentRestricted, "the record is restricted: what the patient gave in general does not extend to it"},
 		{ReasonNoConsent, "the patient has put no standing consent"},
+		{ReasonSuspended, "the clinician's own organisation has suspended the clinician"},
+		{ReasonOffboarded, "the clinician has left the organisation"},
 	}
 }
 

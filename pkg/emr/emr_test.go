@@ -216,7 +216,7 @@ func TestParseActionRefuses(t *testing.T) {
 	spaced := sign(t, sampleAction())
 	spaced.Body = append(spaced.Body, ' ')
 	kind := sign(t, sampleAction())
-	kind.Kind = "webauthn"
+	kind.Kind = "ed25519"
 	for name, c := range map[string]struct {
 		signed emr.SignedAction
 		code   emr.Code
@@ -318,4 +318,38 @@ func FuzzParseSignedAction(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, body, again, "an accepted body has one encoding")
 	})
+}
+
+func TestAKeyOfThePlainKindEncodesAsItAlwaysDid(t *testing.T) {
+	t.Parallel()
+	key, err := emr.Canonical(emr.PinnedKey{Kind: emr.SignatureP256, Key: []byte{1}})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"kind":"p256","key":"AQ=="}`, string(key))
+	signed, err := emr.Canonical(emr.SignedAction{Kind: emr.SignatureP256, Body: []byte{1}, Signature: []byte{2}})
+	require.NoError(t, err)
+	require.Equal(t, `{"kind":"p256","body":"AQ==","signature":"Ag=="}`, string(signed))
+	for _, other := range []string{
+		`{"kind":"p256","key":"AQ==","relyingParty":"","origins":[]}`, `{"kind":"p256","key":"AQ==","origins":null}`,
+	} {
+		require.Error(t, emr.DecodeCanonical([]byte(other), new(emr.PinnedKey)), other)
+	}
+}
+
+func TestASignedActionHasThePartsOfItsKindAndNoOthers(t *testing.T) {
+	t.Parallel()
+	good := sign(t, sampleAction())
+	for name, change := range map[string]func(*emr.SignedAction){
+		"a raw signature with client data":        func(s *emr.SignedAction) { s.ClientData = []byte{1} },
+		"a raw signature with authenticator data": func(s *emr.SignedAction) { s.AuthenticatorData = []byte{1} },
+		"an assertion without client data":        func(s *emr.SignedAction) { s.Kind = emr.SignatureWebAuthn; s.AuthenticatorData = []byte{1} },
+		"an assertion without authenticator data": func(s *emr.SignedAction) { s.Kind = emr.SignatureWebAuthn; s.ClientData = []byte{1} },
+	} {
+		s := good
+		change(&s)
+		_, err := s.Parse()
+		require.Equal(t, emr.CodeInvalid, emr.CodeOf(err), name)
+	}
+	good.Kind, good.AuthenticatorData, good.ClientData = emr.SignatureWebAuthn, []byte{1}, []byte{1}
+	_, err := good.Parse()
+	require.NoError(t, err)
 }

@@ -30,6 +30,8 @@ type Record struct {
 	// Restricted tells that the manifest holds at least one sensitivity label.
 	// Which ones is private: the fact is public so that every peer can decide.
 	Restricted bool `json:"restricted,omitempty"`
+	// AuthorKeys is the version of the author's keys that signed the manifest.
+	AuthorKeys uint32 `json:"authorKeys,omitempty"`
 }
 
 // Manifest is what an author signs of a record: everything that a reader needs

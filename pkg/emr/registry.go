@@ -18,14 +18,26 @@ const (
 // SignatureKind tells how a signed action was signed.
 type SignatureKind string
 
-// SignatureP256 is ECDSA over P-256 and SHA-256, r and s as 64 bytes big-endian,
-// low s. "webauthn" is reserved for an assertion over the same digest.
-const SignatureP256 SignatureKind = "p256"
+// Kinds of signature.
+const (
+	// SignatureP256 is ECDSA over P-256 and SHA-256 of the action's digest, r and s
+	// as 64 bytes big-endian, low s.
+	SignatureP256 SignatureKind = "p256"
+	// SignatureWebAuthn is a WebAuthn assertion whose challenge is the action's
+	// digest: ES256, in DER, with authenticator data and client data beside it.
+	SignatureWebAuthn SignatureKind = "webauthn"
+)
 
 // PinnedKey is a public key that signs actions. Key is a compressed P-256 point.
+// RelyingParty and Origins are of a SignatureWebAuthn key alone, and absent from
+// the encoding of any other.
 type PinnedKey struct {
 	Kind SignatureKind `json:"kind"`
 	Key  []byte        `json:"key"`
+	// RelyingParty is the WebAuthn relying party id that the passkey belongs to.
+	RelyingParty string `json:"relyingParty,omitempty"`
+	// Origins are those whose pages may ask the passkey for an action, sorted.
+	Origins []string `json:"origins,omitempty"`
 }
 
 // OrgKeys are the public keys of an organisation's gateway.
@@ -64,6 +76,9 @@ type Patient struct {
 	// Hybrid receives the patient's own copy of record shares (hybrid HPKE).
 	Hybrid     []byte `json:"hybrid"`
 	Registered Time   `json:"registered"`
+	// KeyVersion counts how often the keys were replaced, KeysFrom is when they last were.
+	KeyVersion uint32 `json:"keyVersion,omitempty"`
+	KeysFrom   Time   `json:"keysFrom,omitempty"`
 }
 
 // Clinician is a registered professional. Key: ClinicianID.
@@ -81,6 +96,12 @@ type Clinician struct {
 	Hybrid     []byte `json:"hybrid"`
 	NotAfter   Time   `json:"notAfter"` // of the certificate
 	Registered Time   `json:"registered"`
+	// Status is set by an administrator of the organisation, at StatusFrom.
+	Status     ClinicianStatus `json:"status,omitempty"`
+	StatusFrom Time            `json:"statusFrom,omitempty"`
+	// KeyVersion counts how often certificate or keys were replaced, KeysFrom is when they last were.
+	KeyVersion uint32 `json:"keyVersion,omitempty"`
+	KeysFrom   Time   `json:"keysFrom,omitempty"`
 }
 
 // Scope is what a patient delegates as one, in one epoch. Key: ScopeID.

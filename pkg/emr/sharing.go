@@ -36,6 +36,8 @@ type Request struct {
 	Answered Time          `json:"answered"`
 	// Consent is the version of the standing consent at the time it was made; absent without one.
 	Consent uint32 `json:"consent,omitempty"`
+	// ByKeys is the version of the maker's keys that signed it.
+	ByKeys uint32 `json:"byKeys,omitempty"`
 }
 
 // GrantTerms are what a patient signs when giving access. Their digest is bound

@@ -81,17 +81,17 @@ const (
 
 // SignedTransactions lists the transactions of people.
 func SignedTransactions() []string {
-	return []string{
+	return append([]string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent,
-	}
+	}, lifeTransactions()...)
 }
 
 // OrganisationTransactions lists the transactions of organisations.
 func OrganisationTransactions() []string {
-	return []string{RegisterOrganisation, RecordAttempt, CloseFounding, Propose, CastVote}
+	return append([]string{RegisterOrganisation, RecordAttempt, CloseFounding, Propose, CastVote}, lifeOrganisationTransactions()...)
 }
 
 // Unstoppable lists the functions that no vote can stop: those by which a patient takes back or refuses.
@@ -99,7 +99,7 @@ func Unstoppable() []string { return []string{RevokeAccess, RefuseAccess, Withdr
 
 // Queries lists the queries.
 func Queries() []string {
-	return []string{
+	return append([]string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
@@ -107,7 +107,7 @@ func Queries() []string {
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
 		GetConsent, ListConsents, PreviewConsent,
-	}
+	}, lifeQueries()...)
 }
 
 // Events. One event per transaction at most; the payload is Event.

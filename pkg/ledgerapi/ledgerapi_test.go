@@ -73,6 +73,7 @@ func TestFunctionNamesAreDistinct(t *testing.T) {
 		seen[name] = true
 	}
 	require.False(t, seen[ledgerapi.OpenTicket], "presenting a ticket is not a transaction")
+	require.False(t, seen[ledgerapi.ProveKey], "proving a key is not a transaction")
 }
 
 func FuzzDecodeError(f *testing.F) {
@@ -104,6 +105,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.GrantKey("a"), ledgerapi.GrantUseKey("a", 1), ledgerapi.DisclosureKey("a"),
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.ConsentKey("a"), ledgerapi.ConsentVersionKey("a", 1),
+		ledgerapi.PatientKeysKey("a", 1), ledgerapi.ClinicianKeysKey("a", 1), ledgerapi.RetiredKey("a", []byte("b")),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

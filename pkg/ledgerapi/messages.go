@@ -240,7 +240,8 @@ type (
 	}
 )
 
-// ManifestView is a record with its author's signed manifest.
+// ManifestView is a record with its author's signed manifest. Author is the
+// author's entry as it was when the manifest was signed.
 type ManifestView struct {
 	Record emr.Record       `json:"record"`
 	Signed emr.SignedAction `json:"signed"`
@@ -253,6 +254,8 @@ type ManifestView struct {
 type RequestView struct {
 	Request emr.Request      `json:"request"`
 	Signed  emr.SignedAction `json:"signed"`
+	// Maker is the entry of the maker as it was when the request was signed.
+	Maker emr.Clinician `json:"maker,omitzero"`
 }
 
 // CheckTicketQuery asks whether a ticket holds now for the signer of the action

@@ -36,7 +36,7 @@ func (c *Consortium) NewPatient(t testing.TB, home emr.OrgID) *Patient {
 	t.Helper()
 	p := &Patient{
 		ID: ID[emr.PatientID](emr.PatientPrefix), Handle: ID[emr.Handle](emr.HandlePrefix), Org: c.Orgs[home],
-		Consent: NewKey(t), Hybrid: newHybrid(t),
+		Consent: NewKey(t), Hybrid: NewHybrid(t),
 	}
 	p.Cert, _ = p.Org.Issue(t, Wish{CN: string(p.ID), Role: string(emr.RolePatient)})
 	return p
@@ -82,7 +82,7 @@ func (p *Clinician) Home() *Org { return p.Org }
 func (c *Consortium) NewClinician(t testing.TB, org emr.OrgID, w Wish) *Clinician {
 	t.Helper()
 	p := &Clinician{
-		ID: ID[emr.ClinicianID](emr.ClinicianPrefix), Org: c.Orgs[org], Reading: NewKey(t), Hybrid: newHybrid(t),
+		ID: ID[emr.ClinicianID](emr.ClinicianPrefix), Org: c.Orgs[org], Reading: NewKey(t), Hybrid: NewHybrid(t),
 	}
 	w.CN = string(p.ID)
 	p.Cert, p.Key = p.Org.Issue(t, w)

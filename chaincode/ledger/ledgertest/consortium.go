@@ -90,8 +90,15 @@ func (c *Consortium) Wait(d time.Duration) { c.Now = c.Now.Add(d) }
 
 // RegisterOrg runs and commits RegisterOrganisation.
 func (c *Consortium) RegisterOrg(caller *ledger.Caller, args ledgerapi.RegisterOrganisationArgs) (*ledgerapi.Receipt, error) {
+	return Order(c, caller, ledger.RegisterOrganisation, args)
+}
+
+// Order runs and commits a transaction of an organisation.
+func Order[A any](
+	c *Consortium, caller *ledger.Caller, rule func(ledger.State, A) (*ledgerapi.Receipt, error), args A,
+) (*ledgerapi.Receipt, error) {
 	tx := c.Begin(c.Facts(caller))
-	answer, err := ledger.RegisterOrganisation(tx, args)
+	answer, err := rule(tx, args)
 	if err != nil {
 		return nil, err
 	}

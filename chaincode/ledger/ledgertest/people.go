@@ -66,7 +66,7 @@ func NewOrg(t testing.TB, id emr.OrgID, kind emr.OrgKind, from, until time.Time)
 	t.Helper()
 	o := &Org{
 		ID: id, Kind: kind, CA: newAuthority(t, "ca."+string(id), from, until), notBefore: from, notAfter: until,
-		Proxy: newHybrid(t), Record: newHybrid(t), Receipt: NewKey(t),
+		Proxy: NewHybrid(t), Record: NewHybrid(t), Receipt: NewKey(t),
 	}
 	gateway, _ := o.Issue(t, Wish{CN: "gateway", Role: string(emr.RoleGateway), Unit: "client"})
 	admin, _ := o.Issue(t, Wish{CN: "admin", Unit: "admin"})
@@ -134,7 +134,8 @@ func NewKey(t testing.TB) *pre.PrivateKey {
 	return key
 }
 
-func newHybrid(t testing.TB) *pre.HybridPrivateKey {
+// NewHybrid draws a hybrid key.
+func NewHybrid(t testing.TB) *pre.HybridPrivateKey {
 	key, err := pre.GenerateHybridKey()
 	require.NoError(t, err)
 	return key

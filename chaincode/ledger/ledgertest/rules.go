@@ -31,6 +31,9 @@ func rules() map[string]rule {
 		// Standing consent.
 		ledgerapi.PutConsent:      anyOf(ledger.PutConsent),
 		ledgerapi.WithdrawConsent: anyOf(ledger.WithdrawConsent),
+		// The life of keys and people.
+		ledgerapi.RotatePatientKeys:   anyOf(ledger.RotatePatientKeys),
+		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),
 	}
 }
 

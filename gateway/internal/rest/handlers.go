@@ -54,6 +54,9 @@ func (d *Door) handlers() map[string]handler {
 		"consent.get":      d.getConsent,
 		"consent.list":     paged(d.service.Consents),
 		"consent.preview":  d.previewConsent,
+		// The life of keys and people.
+		"patient.rotate":   d.relay,
+		"clinician.rotate": d.relay,
 	}
 }
 

@@ -30,6 +30,18 @@ func signerOf(function string) signer {
 	case ledgerapi.Disclose, ledgerapi.OpenTicket:
 		return byEither
 	default:
+		return signerOfLife(function)
+	}
+}
+
+// signerOfLife is signerOf for the life of keys and people.
+func signerOfLife(function string) signer {
+	switch function {
+	case ledgerapi.RotatePatientKeys:
+		return byPatient
+	case ledgerapi.RotateClinicianKeys:
+		return byProfessional
+	default:
 		return 0
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/manifest"
 	"github.com/emrys-health/emrys/pkg/pre"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // actorOf is the name under which a caller signs. The caller holds mu.
@@ -62,38 +63,33 @@ func (w *World) act(op api.Operation, q *request) (any, error) {
 
 // verify checks the action's signature by the key that is pinned, or is about to be.
 func (w *World) verify(q *request) error {
-	raw, err := w.signer(q)
+	key, err := w.signer(q)
 	if err != nil {
 		return err
 	}
-	key, err := pre.ParsePublicKey(raw)
-	if err != nil {
-		return emr.E(emr.CodeInvalid, "key")
-	}
-	digest := q.signed.Digest()
-	if err := pre.VerifyP256(key, digest[:], q.signed.Signature); err != nil {
+	if err := signature.VerifyAction(&q.signed, key); err != nil {
 		return emr.E(emr.CodeForbidden, "signature does not hold")
 	}
 	return nil
 }
 
-func (w *World) signer(q *request) ([]byte, error) {
+func (w *World) signer(q *request) (emr.PinnedKey, error) {
 	if q.action.Function == ledgerapi.RegisterPatient {
 		var args ledgerapi.RegisterPatientArgs
 		err := json.Unmarshal(q.action.Args, &args)
-		return args.Consent.Key, err
+		return args.Consent, err
 	}
 	if q.action.Actor != w.actorOf(q.who) {
-		return nil, emr.Invalid("actor", "is not the caller")
+		return emr.PinnedKey{}, emr.Invalid("actor", "is not the caller")
 	}
 	if view, ok := w.patients[emr.PatientID(q.who.id)]; ok {
-		return view.Patient.Consent.Key, nil
+		return view.Patient.Consent, nil
 	}
 	key, err := pre.PublicKeyOf(q.who.key)
 	if err != nil {
-		return nil, err
+		return emr.PinnedKey{}, err
 	}
-	return key.Bytes(), nil
+	return emr.PinnedKey{Kind: emr.SignatureP256, Key: key.Bytes()}, nil
 }
 
 // decode reads an action's arguments; they are known to be canonical JSON.

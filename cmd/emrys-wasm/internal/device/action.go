@@ -55,6 +55,20 @@ func requestOf(function string) any {
 	case ledgerapi.WithdrawConsent:
 		return new(ledgerapi.WithdrawConsentArgs)
 	default:
+		return requestOfLife(function)
+	}
+}
+
+// requestOfLife is requestOf for the life of keys and people.
+func requestOfLife(function string) any {
+	switch function {
+	case ledgerapi.RotatePatientKeys:
+		return new(ledgerapi.RotatePatientKeysArgs)
+	case ledgerapi.RotateClinicianKeys:
+		return new(ledgerapi.RotateClinicianKeysArgs)
+	case ledgerapi.ProveKey:
+		return new(ledgerapi.ProveKeyArgs)
+	default:
 		return nil
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/manifest"
-	"github.com/emrys-health/emrys/pkg/pre"
+	"github.com/emrys-health/emrys/pkg/signature"
 )
 
 // verifyManifest checks that a record's manifest is the one the ledger committed to, that its author signed it for this
@@ -65,11 +65,7 @@ func signedManifest(channel, contract string, view *ledgerapi.ManifestView) (*em
 		action.Channel != channel, action.Contract != contract:
 		return nil, failed(CodeProof, "the manifest was not signed for this ledger by the record's author")
 	}
-	key, err := pre.ParsePublicKey(view.Author.Signing.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read the author's key: %w", err)
-	}
-	if err := pre.VerifyP256(key, digest[:], view.Signed.Signature); err != nil {
+	if err := signature.VerifyAction(&view.Signed, view.Author.Signing); err != nil {
 		return nil, fmt.Errorf("verify the author's signature: %w", err)
 	}
 	m := new(emr.Manifest)
