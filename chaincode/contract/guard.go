@@ -73,7 +73,8 @@ func arity(function string) (int, bool) {
 	case slices.Contains(ledgerapi.SignedTransactions(), function),
 		function == ledgerapi.RecordAttempt, function == getMetadata:
 		return 0, true
-	case slices.Contains(ledgerapi.Queries(), function), function == ledgerapi.RegisterOrganisation:
+	case slices.Contains(ledgerapi.Queries(), function), function == ledgerapi.RegisterOrganisation,
+		function == ledgerapi.SetEmergencyRules:
 		return 1, true
 	default:
 		return 0, false

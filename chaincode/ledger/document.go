@@ -78,6 +78,12 @@ func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 
+// Documents of emergency sessions.
+func versionOfEmergency(e *emr.Emergency) int  { return e.V }
+func versionOfPlan(p *emr.EmergencyPlan) int   { return p.V }
+func versionOfRules(r *emr.EmergencyRules) int { return r.V }
+func versionOfDuty(d *emr.EmergencyDuty) int   { return d.V }
+
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {
 	event.V, event.At = emr.DocumentVersion, s.Now()

@@ -109,7 +109,7 @@ func TestNothingThatOpensARecordIsPublic(t *testing.T) {
 func TestEveryPeerComputesTheSame(t *testing.T) {
 	t.Parallel()
 	runs, functions := 0, map[string]bool{}
-	share(t, func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
+	check := func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
 		functions[function] = true
 		for range 80 {
 			again := tx.Again()
@@ -119,7 +119,9 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 			require.Equal(t, tx.Effects(), again.Effects())
 			runs++
 		}
-	})
+	}
+	share(t, check)
+	emergency(t, check)
 	require.GreaterOrEqual(t, runs, 1000)
 	for _, function := range append(ledgerapi.SignedTransactions(), ledgerapi.RecordAttempt) {
 		require.True(t, functions[function], function)
@@ -128,11 +130,13 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 
 func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	t.Parallel()
-	share(t, func(tx *ledgertest.Tx, function string, _ []byte, _ any, _ error) {
+	check := func(tx *ledgertest.Tx, function string, _ []byte, _ any, _ error) {
 		for _, w := range tx.Effects().Writes {
 			require.Less(t, len(w), 4<<10, function)
 		}
-	})
+	}
+	share(t, check)
+	emergency(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

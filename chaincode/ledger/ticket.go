@@ -16,7 +16,7 @@ type presented struct {
 	presenter  *person
 	disclosure *emr.Disclosure
 	record     *emr.Record
-	grant      *emr.Grant // nil for a patient's own reading
+	on         *basis // holds nothing for a patient's own reading
 	verdict    verdict
 }
 
@@ -34,13 +34,13 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
-	grant, err := namedGrant(s, d.Grant)
+	on, err := basisOf(s, record.Patient, d.Grant, d.Session)
 	if err != nil {
 		return nil, err
 	}
 	return &presented{
-		presenter: presenter, disclosure: d, record: record, grant: grant,
-		verdict: decideTicket(d, presenter, record, grant, s.Now()),
+		presenter: presenter, disclosure: d, record: record, on: on,
+		verdict: decideTicket(d, presenter, record, on, s.Now()),
 	}, nil
 }
 
@@ -148,11 +148,17 @@ func fillTicket(r Reader, ticket *ledgerapi.Ticket, p *presented, org emr.OrgID)
 		return err
 	}
 	ticket.Manifest = *view
-	if p.grant == nil {
+	if p.presenter.clinician != nil {
+		ticket.Reader = *p.presenter.clinician
+	}
+	if p.on.session != nil {
+		ticket.Session = *p.on.session
+	}
+	if p.on.grant == nil {
 		return nil
 	}
-	ticket.Grant, ticket.Reader = *p.grant, *p.presenter.clinician
-	ticket.Fragment, err = fragmentOf(r, p.grant, org)
+	ticket.Grant = *p.on.grant
+	ticket.Fragment, err = fragmentOf(r, p.on.grant, org)
 	return err
 }
 

@@ -4,6 +4,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -56,7 +58,7 @@ type Operation struct {
 
 // Operations returns the table. Order is that of the documentation.
 func Operations() []Operation {
-	return append(append(identityOperations(), recordOperations()...), sharingOperations()...)
+	return slices.Concat(identityOperations(), recordOperations(), sharingOperations(), emergencyOperations())
 }
 
 func identityOperations() []Operation {

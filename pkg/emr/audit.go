@@ -19,6 +19,14 @@ const (
 	AuditDisclosure   AuditKind = "disclosure"
 	// AuditAttempt: a ticket was presented by somebody it was not issued to, or out of time.
 	AuditAttempt AuditKind = "ticket.refused"
+
+	// Emergency sessions: every step of theirs, and refused ones.
+	AuditEmergencyOpened    AuditKind = "emergency.opened"
+	AuditEmergencyConfirmed AuditKind = "emergency.confirmed"
+	AuditEmergencyClosed    AuditKind = "emergency.closed"
+	AuditEmergencyReviewed  AuditKind = "emergency.reviewed"
+	AuditEmergencyContested AuditKind = "emergency.contested"
+	AuditEmergencyPlan      AuditKind = "emergency.plan"
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -40,6 +48,6 @@ type AuditEntry struct {
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant or disclosure concerned.
+	// Ref is the id of the request, grant, disclosure or emergency session concerned.
 	Ref string `json:"ref"`
 }

@@ -15,7 +15,9 @@ import (
 // Canonical returns the canonical encoding of a document: JSON as encoding/json
 // writes it, with struct fields in their declared order, no white space and no
 // HTML escaping. Documents hold no maps, no floating-point numbers and no
-// optional fields, so that equal documents have equal bytes.
+// optional fields, so that equal documents have equal bytes. A field that a
+// document has gained since is left out when it is zero ("omitzero"), so that
+// what was signed before keeps its bytes.
 func Canonical(document any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -32,6 +32,8 @@ type (
 	RequestID string
 	// DisclosureID is one disclosure, the ticket of one reading ("dis_").
 	DisclosureID string
+	// SessionID is one emergency session ("eme_").
+	SessionID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -46,6 +48,7 @@ const (
 	GrantPrefix      = "gra_"
 	RequestPrefix    = "req_"
 	DisclosurePrefix = "dis_"
+	SessionPrefix    = "eme_"
 )
 
 const (
@@ -67,6 +70,7 @@ func (ScopeID) prefix() string      { return ScopePrefix }
 func (GrantID) prefix() string      { return GrantPrefix }
 func (RequestID) prefix() string    { return RequestPrefix }
 func (DisclosureID) prefix() string { return DisclosurePrefix }
+func (SessionID) prefix() string    { return SessionPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

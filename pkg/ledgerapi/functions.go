@@ -3,6 +3,8 @@
 
 package ledgerapi
 
+import "slices"
+
 // Names on the ledger.
 const (
 	// ChaincodeName is the default name of the chaincode.
@@ -69,22 +71,28 @@ const (
 
 // SignedTransactions lists the transactions of people.
 func SignedTransactions() []string {
-	return []string{
+	return slices.Concat([]string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
-	}
+	}, emergencyTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
-func OrganisationTransactions() []string { return []string{RegisterOrganisation, RecordAttempt} }
+func OrganisationTransactions() []string {
+	return []string{
+		RegisterOrganisation, RecordAttempt,
+		// Emergency sessions.
+		SetEmergencyRules,
+	}
+}
 
 // Queries lists the queries.
 func Queries() []string {
-	return []string{
+	return slices.Concat([]string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
-	}
+	}, emergencyQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

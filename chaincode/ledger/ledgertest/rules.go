@@ -28,6 +28,13 @@ func rules() map[string]rule {
 		ledgerapi.RevokeAccess:        anyOf(ledger.RevokeAccess),
 		ledgerapi.Disclose:            anyOf(ledger.Disclose),
 		ledgerapi.RecordAttempt:       anyOf(ledger.RecordAttempt),
+		// Emergency sessions.
+		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
+		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),
+		ledgerapi.ConfirmEmergency: anyOf(ledger.ConfirmEmergency),
+		ledgerapi.CloseEmergency:   anyOf(ledger.CloseEmergency),
+		ledgerapi.ReviewEmergency:  anyOf(ledger.ReviewEmergency),
+		ledgerapi.ContestEmergency: anyOf(ledger.ContestEmergency),
 	}
 }
 

@@ -48,6 +48,13 @@ func (d *Door) handlers() map[string]handler {
 		"grant.list":           paged(d.service.Grants),
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
+		// Emergency sessions.
+		"emergency.plan":    d.relay,
+		"emergency.open":    d.relay,
+		"emergency.confirm": d.relay,
+		"emergency.close":   d.relay,
+		"emergency.review":  d.relay,
+		"emergency.contest": d.relay,
 	}
 }
 

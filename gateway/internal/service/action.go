@@ -22,11 +22,13 @@ const (
 func signerOf(function string) signer {
 	switch function {
 	case ledgerapi.RegisterPatient, ledgerapi.PublishScopes, ledgerapi.AnswerRelationship,
-		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess:
+		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess,
+		ledgerapi.SetEmergencyPlan, ledgerapi.ContestEmergency:
 		return byPatient
-	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess:
+	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess,
+		ledgerapi.OpenEmergency, ledgerapi.ConfirmEmergency, ledgerapi.ReviewEmergency:
 		return byProfessional
-	case ledgerapi.Disclose, ledgerapi.OpenTicket:
+	case ledgerapi.Disclose, ledgerapi.OpenTicket, ledgerapi.CloseEmergency:
 		return byEither
 	default:
 		return 0
