@@ -183,6 +183,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 
 	emergencyThroughTheAdapter(t, r, p, reader, do, ask)
 	called[ledgerapi.SetEmergencyRules] = true
+	batchThroughTheAdapter(t, r, reader, m.Record)
+	called[ledgerapi.DiscloseBatch] = true
 	for _, function := range functions() {
 		require.True(t, called[function], function)
 	}
@@ -192,6 +194,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		// Emergency sessions.
 		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventEmergencyConfirmed,
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
+		ledgerapi.EventDisclosedBatch,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

@@ -14,8 +14,8 @@ import (
 // entries never conflict and never replace one another.
 func audit(s State, entry emr.AuditEntry) error {
 	entry.V, entry.TxID, entry.At = emr.DocumentVersion, s.TxID(), s.Now()
-	// One transaction may write one entry for each of several records.
-	id := entry.TxID + string(entry.Record)
+	// One transaction may write one entry for each of several records, or disclosures.
+	id := entry.TxID + string(entry.Record) + entry.Ref
 	key := ledgerapi.Index(ledgerapi.TypeAuditByPatient, string(entry.Patient), entry.At, s.Nanos(), id)
 	if err := put(s, key, entry); err != nil {
 		return err
@@ -23,7 +23,7 @@ func audit(s State, entry emr.AuditEntry) error {
 	if entry.Record == "" {
 		return nil
 	}
-	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByRecord, string(entry.Record), entry.At, s.Nanos(), entry.TxID), entry)
+	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByRecord, string(entry.Record), entry.At, s.Nanos(), entry.TxID+entry.Ref), entry)
 }
 
 // auditEach writes the entry once for each record, or once without a record when there are none.

@@ -83,6 +83,8 @@ func OrganisationTransactions() []string {
 		RegisterOrganisation, RecordAttempt,
 		// Emergency sessions.
 		SetEmergencyRules,
+		// Batches.
+		DiscloseBatch,
 	}
 }
 

@@ -288,4 +288,6 @@ type Event struct {
 	Hospital emr.OrgID `json:"hospital"`
 	CID      string    `json:"cid"`
 	At       emr.Time  `json:"at"`
+	// IDs is set for EventDisclosedBatch in the place of ID.
+	IDs []string `json:"ids,omitzero"`
 }

@@ -28,6 +28,8 @@ func rules() map[string]rule {
 		ledgerapi.RevokeAccess:        anyOf(ledger.RevokeAccess),
 		ledgerapi.Disclose:            anyOf(ledger.Disclose),
 		ledgerapi.RecordAttempt:       anyOf(ledger.RecordAttempt),
+		// Batches: raw is an array.
+		ledgerapi.DiscloseBatch: anyOf(ledger.DiscloseBatch),
 		// Emergency sessions.
 		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
 		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),
