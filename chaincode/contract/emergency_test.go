@@ -58,6 +58,9 @@ func emergencyThroughTheAdapter(
 		ask(ledgerapi.ListEmergencies, q, &page)
 		require.Equal(t, []emr.Emergency{session}, page.Items)
 	}
+	var head emr.AuditHead
+	ask(ledgerapi.GetAuditHead, ledgerapi.HandleQuery{Patient: p.Handle}, &head)
+	require.Greater(t, head.Sequence, uint64(5))
 	var plan emr.EmergencyPlan
 	ask(ledgerapi.GetEmergencyPlan, ledgerapi.HandleQuery{Patient: p.Handle}, &plan)
 	require.Equal(t, uint32(1), plan.Version)

@@ -78,6 +78,8 @@ func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 
+func versionOfHead(h *emr.AuditHead) int { return h.V }
+
 // Documents of emergency sessions.
 func versionOfEmergency(e *emr.Emergency) int  { return e.V }
 func versionOfPlan(p *emr.EmergencyPlan) int   { return p.V }

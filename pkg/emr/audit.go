@@ -50,4 +50,36 @@ type AuditEntry struct {
 	Reason   Reason   `json:"reason"`
 	// Ref is the id of the request, grant, disclosure or emergency session concerned.
 	Ref string `json:"ref"`
+	// Sequence counts the entries of chained kinds of one patient from 1, and Previous
+	// is the hash of the one before; both are zero in an entry of another kind.
+	Sequence uint64 `json:"sequence,omitzero"`
+	Previous Digest `json:"previous,omitzero"`
+}
+
+// Chained tells whether entries of the kind are counted and chained for their
+// patient. What happens seldom is; disclosures, requests, attempts and new records
+// are not, since a common head would make them wait for one another.
+func (k AuditKind) Chained() bool {
+	switch k {
+	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
+		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
+		AuditEmergencyContested, AuditEmergencyPlan:
+		return true
+	default:
+		return false
+	}
+}
+
+// Hash is what the next entry of the chain names: the SHA-256 of the label
+// "EMRYS-AUDIT-V1", a zero byte and the canonical encoding.
+func (e *AuditEntry) Hash() (Digest, error) { return labelled("EMRYS-AUDIT-V1", e) }
+
+// AuditHead is the end of a patient's chain of audit entries. Key: Handle.
+type AuditHead struct {
+	V        int    `json:"v"`
+	Patient  Handle `json:"patient"`
+	Sequence uint64 `json:"sequence"` // of the last entry; 0 when there is none
+	Hash     Digest `json:"hash"`     // of the last entry
+	TxID     string `json:"txId"`
+	At       Time   `json:"at"`
 }

@@ -67,6 +67,7 @@ const (
 	CheckTicket       = "CheckTicket"       // CheckTicketQuery -> Ticket; gateways only
 	AuditByPatient    = "AuditByPatient"    // PageQuery by patient -> AuditPage, newest first
 	AuditByRecord     = "AuditByRecord"     // PageQuery by record -> AuditPage, newest first
+	GetAuditHead      = "GetAuditHead"      // HandleQuery -> emr.AuditHead
 )
 
 // SignedTransactions lists the transactions of people.
@@ -93,7 +94,7 @@ func Queries() []string {
 	return slices.Concat([]string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
-		CheckTicket, AuditByPatient, AuditByRecord,
+		CheckTicket, AuditByPatient, AuditByRecord, GetAuditHead,
 	}, emergencyQueries())
 }
 

@@ -103,7 +103,9 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.ScopeKey("a"), ledgerapi.RelationshipKey("a", "b"), ledgerapi.RecordKey("a"), ledgerapi.RequestKey("a"),
 		ledgerapi.GrantKey("a"), ledgerapi.GrantUseKey("a", 1), ledgerapi.DisclosureKey("a"),
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
-		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"),
+		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.AuditHeadKey("a"),
+		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),
+		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {
