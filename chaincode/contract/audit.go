@@ -5,6 +5,7 @@ package contract
 
 import (
 	"github.com/emrys-health/emrys/chaincode/ledger"
+	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
@@ -16,6 +17,11 @@ func (c *Contract) AuditByPatient(ctx *Context, q ledgerapi.PageQuery) (*ledgera
 // AuditByRecord is ledger.AuditByRecord.
 func (c *Contract) AuditByRecord(ctx *Context, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, error) {
 	return ask(ctx, ledgerapi.AuditByRecord, q, ledger.AuditByRecord)
+}
+
+// GetAuditHead is ledger.GetAuditHead.
+func (c *Contract) GetAuditHead(ctx *Context, q ledgerapi.HandleQuery) (*emr.AuditHead, error) {
+	return ask(ctx, ledgerapi.GetAuditHead, q, ledger.GetAuditHead)
 }
 
 // GetAction is ledger.GetAction.

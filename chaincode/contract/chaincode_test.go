@@ -183,6 +183,10 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: m.Record}, &trail)
 	require.NotEmpty(t, trail.Items)
 
+	emergencyThroughTheAdapter(t, r, p, reader, do, ask)
+	called[ledgerapi.SetEmergencyRules] = true
+	batchThroughTheAdapter(t, r, reader, m.Record)
+	called[ledgerapi.DiscloseBatch] = true
 	shareConsent(t, p, reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
@@ -192,8 +196,13 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		ledgerapi.EventRecordRegistered, ledgerapi.EventAccessRequested, ledgerapi.EventAccessGranted,
-		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked, ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
-		ledgerapi.EventProposed, ledgerapi.EventDecided,
+		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked,
+		// Emergency sessions.
+		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventEmergencyConfirmed,
+		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
+		ledgerapi.EventDisclosedBatch,
+		// Standing consent, and governance.
+		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

@@ -19,6 +19,20 @@ func (c *Contract) RecordAttempt(ctx *Context) (*ledgerapi.DecisionReceipt, erro
 	return submit(ctx, ledgerapi.RecordAttempt, ledger.RecordAttempt)
 }
 
+// DiscloseBatch is ledger.DiscloseBatch.
+func (c *Contract) DiscloseBatch(ctx *Context) (*ledgerapi.BatchReceipt, error) {
+	s, err := newSubmission(ctx.stub)
+	if err != nil {
+		return nil, wire(ledgerapi.DiscloseBatch, err)
+	}
+	actions, err := transientField(ctx.stub, ledgerapi.TransientActions)
+	if err != nil {
+		return nil, wire(ledgerapi.DiscloseBatch, err)
+	}
+	answer, err := ledger.DiscloseBatch(s, actions)
+	return answer, wire(ledgerapi.DiscloseBatch, err)
+}
+
 // CheckTicket is ledger.CheckTicket.
 func (c *Contract) CheckTicket(ctx *Context, q ledgerapi.CheckTicketQuery) (*ledgerapi.Ticket, error) {
 	return ask(ctx, ledgerapi.CheckTicket, q, ledger.CheckTicket)

@@ -71,7 +71,7 @@ func admit(stub shim.ChaincodeStubInterface) error {
 func arity(function string) (int, bool) {
 	switch {
 	case slices.Contains(ledgerapi.SignedTransactions(), function),
-		function == ledgerapi.RecordAttempt, function == getMetadata:
+		function == ledgerapi.RecordAttempt, function == ledgerapi.DiscloseBatch, function == getMetadata:
 		return 0, true
 	case slices.Contains(ledgerapi.Queries(), function), slices.Contains(ledgerapi.OrganisationTransactions(), function):
 		return 1, true

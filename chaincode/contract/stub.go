@@ -82,14 +82,19 @@ func callerOf(stub shim.ChaincodeStubInterface) (*ledger.Caller, error) {
 
 // transientAction returns the signed action that travels in the transient field.
 func transientAction(stub shim.ChaincodeStubInterface) ([]byte, error) {
+	return transientField(stub, ledgerapi.TransientAction)
+}
+
+// transientField returns the one transient field of a transaction, nil when it is another.
+func transientField(stub shim.ChaincodeStubInterface, name string) ([]byte, error) {
 	fields, err := stub.GetTransient()
 	if err != nil {
 		return nil, fmt.Errorf("contract: read transient field: %w", err)
 	}
 	if len(fields) > 1 {
-		return nil, emr.Invalid(ledgerapi.TransientAction, "must be the only transient field")
+		return nil, emr.Invalid(name, "must be the only transient field")
 	}
-	return fields[ledgerapi.TransientAction], nil
+	return fields[name], nil
 }
 
 // Now implements ledger.Lookup.

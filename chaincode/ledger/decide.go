@@ -111,21 +111,26 @@ func decideRequest(
 	return verdict{emr.Ask, said.Reason}, ""
 }
 
-// decideReading decides whether a clinician may read a record under a grant, nil
-// when there is none. A deny of the standing consent beats every grant. Uses are
-// counted elsewhere. Superseded versions may be read: a grant that covers one
-// still covers it.
+// decideReading decides whether a clinician may read a record on the basis of a
+// grant or of an emergency session. A deny of the standing consent beats every
+// grant. Uses are counted elsewhere. Superseded versions may be read: a grant that
+// covers one still covers it. A session takes the place of the patient's consent,
+// who declines it in the emergency plan, and of nothing else: role and level, which
+// are the word of the clinician's own hospital, hold in an emergency too.
 func decideReading(
-	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grant *emr.Grant, standing *consent.Consent,
-	now emr.Time,
+	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, on *basis, now emr.Time,
 ) verdict {
 	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
 		return deny(reason)
 	}
-	said := sayOf(standing, clinician, record, purpose, now)
+	if on.emergency {
+		return decideEmergencyReading(clinician, record, purpose, on, now)
+	}
+	said := sayOf(on.standing, clinician, record, purpose, now)
 	if said.Decision == emr.Deny {
 		return deny(said.Reason)
 	}
+	grant := on.grant
 	if grant == nil {
 		return deny(emr.ReasonNoGrant)
 	}
@@ -150,7 +155,7 @@ func decideOwnReading(purpose emr.Purpose) verdict {
 // it. Everything that the disclosure was decided from is decided again, so that a
 // revocation, an expiry, a lower level or a changed consent ends the ticket too.
 func decideTicket(
-	d *emr.Disclosure, presenter *person, record *emr.Record, grant *emr.Grant, standing *consent.Consent, now emr.Time,
+	d *emr.Disclosure, presenter *person, record *emr.Record, on *basis, now emr.Time,
 ) verdict {
 	switch {
 	case d.Reader != presenter.id():
@@ -162,6 +167,6 @@ func decideTicket(
 	case presenter.patient != nil:
 		return decideOwnReading(d.Purpose)
 	default:
-		return decideReading(presenter.clinician, record, d.Purpose, grant, standing, now)
+		return decideReading(presenter.clinician, record, d.Purpose, on, now)
 	}
 }

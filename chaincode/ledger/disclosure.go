@@ -34,8 +34,8 @@ func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*
 	if err := checkDisclosure(s, args); err != nil {
 		return nil, err
 	}
-	if args.Grant != "" {
-		return nil, emr.Invalid("grant", "must be empty for a patient's own reading")
+	if args.Grant != "" || args.Session != "" {
+		return nil, emr.Invalid("grant", "grant and session must be empty for a patient's own reading")
 	}
 	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
 	if err != nil {
@@ -61,24 +61,21 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	if err != nil {
 		return nil, err
 	}
-	grant, err := namedGrant(s, args.Grant)
+	on, err := basisOf(s, record.Patient, args.Grant, args.Session)
 	if err != nil {
 		return nil, err
 	}
-	standing, err := standingConsent(s, record.Patient)
-	if err != nil {
-		return nil, err
-	}
-	v := decideReading(clinician, record, args.Purpose, grant, standing, s.Now())
-	if v.decision == emr.Permit {
-		if v, err = takeUse(s, grant, args.Disclosure); err != nil {
+	v := decideReading(clinician, record, args.Purpose, on, s.Now())
+	if v.decision == emr.Permit && on.grant != nil {
+		if v, err = takeUse(s, on.grant, args.Disclosure); err != nil {
 			return nil, err
 		}
 	}
 	d := newDisclosure(s, st, record, args, v)
-	d.Reader, d.Org, d.Grant, d.Consent = string(clinician.ID), clinician.Org, args.Grant, numberOf(standing)
+	d.Reader, d.Org, d.Grant, d.Session = string(clinician.ID), clinician.Org, args.Grant, args.Session
+	d.Consent = numberOf(on.standing)
 	if v.decision == emr.Permit {
-		d.Until = min(d.Until, grant.Terms.Until)
+		d.Until = min(d.Until, on.until())
 	}
 	return st.commit(s, d, byTheClinician(clinician, record.Patient, emr.AuditDisclosure, string(d.ID)))
 }
@@ -89,6 +86,14 @@ func checkDisclosure(s Lookup, args *ledgerapi.DiscloseArgs) error {
 	}
 	if err := emr.CheckID("record", args.Record); err != nil {
 		return err
+	}
+	if args.Session != "" {
+		if args.Grant != "" {
+			return emr.Invalid("session", "a reading rests on a grant or on a session, not on both")
+		}
+		if err := emr.CheckID("session", args.Session); err != nil {
+			return err
+		}
 	}
 	if args.Grant != "" {
 		if err := emr.CheckID("grant", args.Grant); err != nil {

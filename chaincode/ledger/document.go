@@ -85,6 +85,14 @@ func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfConsent(c *consent.Consent) int       { return c.V }
 func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
 
+func versionOfHead(h *emr.AuditHead) int { return h.V }
+
+// Documents of emergency sessions.
+func versionOfEmergency(e *emr.Emergency) int  { return e.V }
+func versionOfPlan(p *emr.EmergencyPlan) int   { return p.V }
+func versionOfRules(r *emr.EmergencyRules) int { return r.V }
+func versionOfDuty(d *emr.EmergencyDuty) int   { return d.V }
+
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {
 	event.V, event.At = emr.DocumentVersion, s.Now()

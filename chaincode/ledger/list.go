@@ -156,6 +156,15 @@ func AuditByPatient(r Reader, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, erro
 	return trail(r, byOwner(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark))
 }
 
+// GetAuditHead returns the end of a patient's audit chain; of a patient without
+// entries, and of nobody, an empty one.
+func GetAuditHead(r Reader, q ledgerapi.HandleQuery) (*emr.AuditHead, error) {
+	if err := emr.CheckID("patient", q.Patient); err != nil {
+		return nil, err
+	}
+	return headOf(r, q.Patient)
+}
+
 // AuditByRecord lists a record's trail, newest first.
 func AuditByRecord(r Reader, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, error) {
 	if q.Clinician != "" || q.Patient != "" {

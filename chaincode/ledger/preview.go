@@ -12,10 +12,10 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// basis is what a preview is computed from and what PutConsent can read again by
+// outlook is what a preview is computed from and what PutConsent can read again by
 // exact keys. Records are not part of it: their class, level, label and author
 // never change, and new ones come all the time.
-type basis struct {
+type outlook struct {
 	Channel       string       `json:"channel"`
 	Patient       emr.Handle   `json:"patient"`
 	Replaces      uint32       `json:"replaces"`
@@ -38,15 +38,15 @@ type registered struct {
 	Level emr.Level       `json:"level"`
 }
 
-// basisOf reads the basis of a candidate. people must be sorted.
-func basisOf(
+// outlookOf reads the basis of a candidate. people must be sorted.
+func outlookOf(
 	s Lookup, patient emr.Handle, replaces uint32, candidate *consent.Document, people []emr.ClinicianID,
-) (*basis, error) {
+) (*outlook, error) {
 	digest, err := candidate.Hash()
 	if err != nil {
 		return nil, err
 	}
-	b := &basis{
+	b := &outlook{
 		Channel: s.Channel(), Patient: patient, Replaces: replaces, Candidate: digest,
 		Relationships: []tie{}, People: []registered{},
 	}
@@ -81,7 +81,7 @@ func basisOf(
 
 // hash is the SHA-256 of the label "EMRYS-PREVIEW-V1", a zero byte and the
 // canonical encoding of the basis.
-func (b *basis) hash() (emr.Digest, error) {
+func (b *outlook) hash() (emr.Digest, error) {
 	encoded, err := emr.Canonical(b)
 	if err != nil {
 		return emr.Digest{}, err
@@ -109,7 +109,7 @@ func checkPreviewed(s Lookup, args *ledgerapi.PutConsentArgs, current *consent.C
 	if p.At <= 0 || p.At > s.Now().Add(emr.MaxActionSkew) {
 		return emr.Invalid("previewed.at", "must be the time of the preview")
 	}
-	now, err := basisOf(s, args.Patient, args.Replaces, &args.Document, p.People)
+	now, err := outlookOf(s, args.Patient, args.Replaces, &args.Document, p.People)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func PreviewConsent(r Reader, q ledgerapi.PreviewConsentQuery) (*ledgerapi.Conse
 	if err := p.look(r); err != nil {
 		return nil, err
 	}
-	b, err := basisOf(r, q.Patient, numberOf(current), &q.Document, p.people)
+	b, err := outlookOf(r, q.Patient, numberOf(current), &q.Document, p.people)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +221,7 @@ func (p *preview) meet(id emr.ClinicianID) {
 
 // subjects are the people of the basis who are registered, and for each hospital
 // that is related or named one stranger of each role.
-func (p *preview) subjects(b *basis) []consent.Facts {
+func (p *preview) subjects(b *outlook) []consent.Facts {
 	var all []consent.Facts
 	for _, person := range b.People {
 		if person.Org != "" {
@@ -244,7 +244,7 @@ func (p *preview) subjects(b *basis) []consent.Facts {
 }
 
 // fill writes one page of changes.
-func (p *preview) fill(r Reader, q *ledgerapi.PreviewConsentQuery, b *basis, out *ledgerapi.ConsentPreview) error {
+func (p *preview) fill(r Reader, q *ledgerapi.PreviewConsentQuery, b *outlook, out *ledgerapi.ConsentPreview) error {
 	subjects := p.subjects(b)
 	size, err := pageSize(q.Limit)
 	if err != nil {
@@ -262,7 +262,7 @@ func (p *preview) fill(r Reader, q *ledgerapi.PreviewConsentQuery, b *basis, out
 	for i := range page[:min(len(page), size, ledgerapi.MaxPreviewPage)] {
 		left--
 		for _, purpose := range emr.Purposes() {
-			if page[i].Role.MayUse(purpose) {
+			if page[i].Role.MayUse(purpose) && !purpose.Emergency() {
 				page[i].Purpose = purpose
 				out.Changes = append(out.Changes, p.changes(page[i], r.Now())...)
 			}

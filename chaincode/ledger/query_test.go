@@ -37,6 +37,7 @@ func queries(r ledger.Reader, id string, page ledgerapi.PageQuery) map[string]er
 		ledgerapi.ListGrants:        drop(ledger.ListGrants(r, page)),
 		ledgerapi.AuditByPatient:    drop(ledger.AuditByPatient(r, page)),
 		ledgerapi.AuditByRecord:     drop(ledger.AuditByRecord(r, page)),
+		ledgerapi.GetAuditHead:      drop(ledger.GetAuditHead(r, ledgerapi.HandleQuery{Patient: emr.Handle(id)})),
 	}
 }
 

@@ -127,6 +127,7 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 	}
 	share(t, check)
 	live(t, check)
+	emergency(t, check)
 	require.GreaterOrEqual(t, runs, 1000)
 	for _, function := range append(ledgerapi.SignedTransactions(), ledgerapi.RecordAttempt) {
 		require.True(t, functions[function], function)
@@ -135,11 +136,13 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 
 func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	t.Parallel()
-	share(t, func(tx *ledgertest.Tx, function string, _ []byte, _ any, _ error) {
+	check := func(tx *ledgertest.Tx, function string, _ []byte, _ any, _ error) {
 		for _, w := range tx.Effects().Writes {
 			require.Less(t, len(w), 4<<10, function)
 		}
-	})
+	}
+	share(t, check)
+	emergency(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

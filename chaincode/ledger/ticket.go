@@ -16,8 +16,7 @@ type presented struct {
 	presenter  *person
 	disclosure *emr.Disclosure
 	record     *emr.Record
-	grant      *emr.Grant // nil for a patient's own reading
-	consent    uint32     // the version it was evaluated from, 0 without one
+	on         *basis // holds nothing for a patient's own reading
 	verdict    verdict
 }
 
@@ -35,17 +34,13 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
-	grant, err := namedGrant(s, d.Grant)
-	if err != nil {
-		return nil, err
-	}
-	standing, err := standingConsent(s, record.Patient)
+	on, err := basisOf(s, record.Patient, d.Grant, d.Session)
 	if err != nil {
 		return nil, err
 	}
 	p := &presented{
-		presenter: presenter, disclosure: d, record: record, grant: grant, consent: numberOf(standing),
-		verdict: decideTicket(d, presenter, record, grant, standing, s.Now()),
+		presenter: presenter, disclosure: d, record: record, on: on,
+		verdict: decideTicket(d, presenter, record, on, s.Now()),
 	}
 	member, err := presenter.ofMember(s)
 	if err == nil && !member && p.verdict.decision == emr.Permit {
@@ -95,7 +90,7 @@ func RecordAttempt(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	}
 	return &ledgerapi.DecisionReceipt{
 		TxID: s.TxID(), At: s.Now(), ID: string(args.Disclosure), Decision: p.verdict.decision, Reason: p.verdict.reason,
-		Grant: p.disclosure.Grant, Consent: p.consent,
+		Grant: p.disclosure.Grant, Consent: numberOf(p.on.standing),
 	}, st.spend(s, string(args.Disclosure))
 }
 
@@ -104,7 +99,7 @@ func (p *presented) attempt() emr.AuditEntry {
 	entry := emr.AuditEntry{
 		Kind: emr.AuditAttempt, Patient: p.disclosure.Patient, Record: p.disclosure.Record, Actor: p.presenter.id(),
 		Purpose: p.disclosure.Purpose, Decision: p.verdict.decision, Reason: p.verdict.reason, Ref: string(p.disclosure.ID),
-		Consent: p.consent,
+		Consent: numberOf(p.on.standing),
 	}
 	switch {
 	case p.presenter.clinician != nil:
@@ -168,11 +163,17 @@ func fillTicket(r Reader, ticket *ledgerapi.Ticket, p *presented, org emr.OrgID)
 		return err
 	}
 	ticket.Manifest = *view
-	if p.grant == nil {
+	if p.presenter.clinician != nil {
+		ticket.Reader = *p.presenter.clinician
+	}
+	if p.on.session != nil {
+		ticket.Session = *p.on.session
+	}
+	if p.on.grant == nil {
 		return nil
 	}
-	ticket.Grant, ticket.Reader = *p.grant, *p.presenter.clinician
-	ticket.Fragment, err = fragmentOf(r, p.grant, org)
+	ticket.Grant = *p.on.grant
+	ticket.Fragment, err = fragmentOf(r, p.on.grant, org)
 	return err
 }
 

@@ -58,7 +58,9 @@ type Operation struct {
 
 // Operations returns the table. Order is that of the documentation.
 func Operations() []Operation {
-	return slices.Concat(identityOperations(), recordOperations(), sharingOperations(), consentOperations(), lifeOperations())
+	return slices.Concat(
+		identityOperations(), recordOperations(), sharingOperations(), consentOperations(), lifeOperations(), emergencyOperations(),
+	)
 }
 
 func identityOperations() []Operation {

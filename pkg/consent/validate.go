@@ -216,6 +216,9 @@ func checkPurpose(field string, purpose emr.Purpose) error {
 	if purpose == emr.PurposePatient {
 		return emr.Invalid(field, "must not be PATRQT: a consent is about others")
 	}
+	if purpose.Emergency() {
+		return emr.Invalid(field, "must not be an emergency's: emergency access is declined in the emergency plan")
+	}
 	_, err := emr.ParsePurpose(field, string(purpose))
 	return err
 }

@@ -27,6 +27,13 @@ const (
 	AuditKeys      AuditKind = "keys.replaced"        // somebody replaced pinned keys
 	AuditClinician AuditKind = "clinician.registered" // a clinician registered, or renewed the certificate
 	AuditStatus    AuditKind = "clinician.status"     // an administrator suspended (deny), reinstated (permit) or off-boarded (deny) a clinician
+	// Emergency sessions: every step of theirs, and refused ones.
+	AuditEmergencyOpened    AuditKind = "emergency.opened"    // a clinician opened a session (permit, or ask while it waits for a second person), or was refused (deny)
+	AuditEmergencyConfirmed AuditKind = "emergency.confirmed" // the second person confirmed, or was refused
+	AuditEmergencyClosed    AuditKind = "emergency.closed"    // a session was closed before its time
+	AuditEmergencyReviewed  AuditKind = "emergency.reviewed"  // a session was reviewed
+	AuditEmergencyContested AuditKind = "emergency.contested" // the patient contested a session
+	AuditEmergencyPlan      AuditKind = "emergency.plan"      // the patient changed the emergency plan
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -51,9 +58,42 @@ type AuditEntry struct {
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant or disclosure concerned.
+	// Ref is the id of the request, grant, disclosure or emergency session concerned.
 	Ref string `json:"ref"`
 	// Consent is the version of the standing consent that the decision was made
 	// from, or that was put; absent when the patient had none.
 	Consent uint32 `json:"consent,omitempty"`
+	// Sequence counts the entries of chained kinds of one patient from 1, and Previous
+	// is the hash of the one before; both are zero in an entry of another kind.
+	Sequence uint64 `json:"sequence,omitzero"`
+	Previous Digest `json:"previous,omitzero"`
+}
+
+// Chained tells whether entries of the kind are counted and chained for their
+// patient. What happens seldom is; disclosures, requests, attempts and new records
+// are not, since a common head would make them wait for one another.
+func (k AuditKind) Chained() bool {
+	switch k {
+	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
+		AuditConsent, AuditConsentWithdrawal, AuditKeys,
+		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
+		AuditEmergencyContested, AuditEmergencyPlan:
+		return true
+	default:
+		return false
+	}
+}
+
+// Hash is what the next entry of the chain names: the SHA-256 of the label
+// "EMRYS-AUDIT-V1", a zero byte and the canonical encoding.
+func (e *AuditEntry) Hash() (Digest, error) { return labelled("EMRYS-AUDIT-V1", e) }
+
+// AuditHead is the end of a patient's chain of audit entries. Key: Handle.
+type AuditHead struct {
+	V        int    `json:"v"`
+	Patient  Handle `json:"patient"`
+	Sequence uint64 `json:"sequence"` // of the last entry; 0 when there is none
+	Hash     Digest `json:"hash"`     // of the last entry
+	TxID     string `json:"txId"`
+	At       Time   `json:"at"`
 }

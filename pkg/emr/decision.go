@@ -84,6 +84,44 @@ const (
 	ReasonSuspended Reason = "clinician-suspended"
 	// ReasonOffboarded: the clinician has left the organisation for good.
 	ReasonOffboarded Reason = "clinician-offboarded"
+	// Reasons of emergency sessions.
+
+	// ReasonEmergency: an open emergency session covers it.
+	ReasonEmergency Reason = "emergency"
+	// ReasonNoSession: there is no such emergency session.
+	ReasonNoSession Reason = "no-session"
+	// ReasonNotSession: the session is another clinician's.
+	ReasonNotSession Reason = "session-not-yours"
+	// ReasonSessionPatient: the session is for another patient.
+	ReasonSessionPatient Reason = "session-other-patient"
+	// ReasonSessionDenied: the session was refused.
+	ReasonSessionDenied Reason = "session-denied"
+	// ReasonUnconfirmed: the second person has not confirmed.
+	ReasonUnconfirmed Reason = "session-unconfirmed"
+	// ReasonSessionClosed: the session was closed.
+	ReasonSessionClosed Reason = "session-closed"
+	// ReasonSessionExpired: the session's time is over.
+	ReasonSessionExpired Reason = "session-expired"
+	// ReasonDeclined: the patient has declined emergency access to the scope.
+	ReasonDeclined Reason = "emergency-declined"
+	// ReasonNoGround: no ground of the list is given.
+	ReasonNoGround Reason = "emergency-no-ground"
+	// ReasonShortText: the free text says too little.
+	ReasonShortText Reason = "emergency-text-too-short"
+	// ReasonStalePresence: the authentication is not fresh.
+	ReasonStalePresence Reason = "reauthenticate"
+	// ReasonEmergencyLimit: too many sessions of one clinician.
+	ReasonEmergencyLimit Reason = "emergency-limit"
+	// ReasonReviewOverdue: an earlier session's review is overdue.
+	ReasonReviewOverdue Reason = "review-overdue"
+	// ReasonSelfConfirmed: the second person is the first.
+	ReasonSelfConfirmed Reason = "confirmer-self"
+	// ReasonOrgConfirmed: the second person is of the first one's organisation.
+	ReasonOrgConfirmed Reason = "confirmer-same-organisation"
+	// ReasonSelfReviewed: the reviewer took part in the session.
+	ReasonSelfReviewed Reason = "reviewer-self"
+	// ReasonReviewStanding: the reviewer's organisation has no standing in the session.
+	ReasonReviewStanding Reason = "reviewer-no-standing"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -123,6 +161,25 @@ func explanations() []explanation {
 		{ReasonNoConsent, "the patient has put no standing consent"},
 		{ReasonSuspended, "the clinician's own organisation has suspended the clinician"},
 		{ReasonOffboarded, "the clinician has left the organisation"},
+		// Emergency sessions.
+		{ReasonEmergency, "an open emergency session covers it; it will be reviewed"},
+		{ReasonNoSession, "there is no such emergency session"},
+		{ReasonNotSession, "the emergency session is another clinician's"},
+		{ReasonSessionPatient, "the emergency session is for another patient"},
+		{ReasonSessionDenied, "the emergency session was refused"},
+		{ReasonUnconfirmed, "nobody of another organisation has confirmed the emergency session yet"},
+		{ReasonSessionClosed, "the emergency session was closed"},
+		{ReasonSessionExpired, "the emergency session has expired"},
+		{ReasonDeclined, "the patient has declined emergency access to this part of the record"},
+		{ReasonNoGround, "an emergency session needs a ground from the list"},
+		{ReasonShortText, "an emergency session needs a description of at least 20 characters"},
+		{ReasonStalePresence, "the authentication is older than two minutes; authenticate again"},
+		{ReasonEmergencyLimit, "too many emergency sessions of this clinician are open or not reviewed"},
+		{ReasonReviewOverdue, "the review of an earlier emergency session is overdue"},
+		{ReasonSelfConfirmed, "nobody confirms an emergency session of the own"},
+		{ReasonOrgConfirmed, "the person who confirms must be of another organisation"},
+		{ReasonSelfReviewed, "nobody reviews an emergency session that the same person opened or confirmed"},
+		{ReasonReviewStanding, "the reviewer's organisation is neither the clinician's, nor the patient's, nor the regulator"},
 	}
 }
 

@@ -34,6 +34,8 @@ type (
 	DisclosureID string
 	// ProposalID is one question to the members of the consortium ("pro_").
 	ProposalID string
+	// SessionID is one emergency session ("eme_").
+	SessionID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -49,6 +51,7 @@ const (
 	RequestPrefix    = "req_"
 	DisclosurePrefix = "dis_"
 	ProposalPrefix   = "pro_"
+	SessionPrefix    = "eme_"
 )
 
 const (
@@ -71,6 +74,7 @@ func (GrantID) prefix() string      { return GrantPrefix }
 func (RequestID) prefix() string    { return RequestPrefix }
 func (DisclosureID) prefix() string { return DisclosurePrefix }
 func (ProposalID) prefix() string   { return ProposalPrefix }
+func (SessionID) prefix() string    { return SessionPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

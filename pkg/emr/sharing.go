@@ -111,6 +111,8 @@ type Disclosure struct {
 	Patient Handle       `json:"patient"`
 	Record  RecordID     `json:"record"`
 	Grant   GrantID      `json:"grant"` // empty for the patient's own reading
+	// Session is the emergency session that takes the place of a grant.
+	Session SessionID `json:"session,omitzero"`
 	// Reader is the clinician, or the patient's handle for the patient's own reading.
 	Reader   string   `json:"reader"`
 	Org      OrgID    `json:"org"` // empty for the patient

@@ -94,11 +94,16 @@ const (
 	PurposeOperations Purpose = "HOPERAT"
 	PurposeResearch   Purpose = "HRESCH"
 	PurposePatient    Purpose = "PATRQT"
+	// Emergency treatment, and its specialisation "break the glass".
+	PurposeEmergency  Purpose = "ETREAT"
+	PurposeBreakGlass Purpose = "BTG"
 )
 
 // Purposes returns every purpose.
 func Purposes() []Purpose {
-	return []Purpose{PurposeTreatment, PurposePayment, PurposeOperations, PurposeResearch, PurposePatient}
+	return []Purpose{
+		PurposeTreatment, PurposePayment, PurposeOperations, PurposeResearch, PurposePatient, PurposeEmergency, PurposeBreakGlass,
+	}
 }
 
 // ParsePurpose takes text for a purpose.
@@ -106,8 +111,11 @@ func ParsePurpose(field, text string) (Purpose, error) {
 	if p := Purpose(text); slices.Contains(Purposes(), p) {
 		return p, nil
 	}
-	return "", Invalid(field, "must be TREAT, HPAYMT, HOPERAT, HRESCH or PATRQT")
+	return "", Invalid(field, "must be TREAT, HPAYMT, HOPERAT, HRESCH, PATRQT, ETREAT or BTG")
 }
+
+// Emergency tells whether the purpose is one of emergency sessions.
+func (p Purpose) Emergency() bool { return p == PurposeEmergency || p == PurposeBreakGlass }
 
 // Role is what an organisation's certificate authority asserts of a person, in
 // the certificate attribute "emrys.role". A role means something only together
@@ -123,6 +131,8 @@ const (
 	RoleInsurer    Role = "insurer"
 	RoleAuditor    Role = "auditor"
 	RoleGateway    Role = "gateway"
+	// RolePrivacyOfficer reviews emergency sessions and reads no record.
+	RolePrivacyOfficer Role = "privacy-officer"
 )
 
 // Certificate attributes of Fabric CA (extension 1.2.3.4.5.6.7.8.1) that Emrys reads.
@@ -134,7 +144,7 @@ const (
 // Professions returns the roles that a hospital may assert of a professional
 // and that may be registered as a clinician.
 func Professions() []Role {
-	return []Role{RolePhysician, RoleNurse, RoleResearcher, RoleInsurer, RoleAuditor}
+	return []Role{RolePhysician, RoleNurse, RoleResearcher, RoleInsurer, RoleAuditor, RolePrivacyOfficer}
 }
 
 // MayWrite tells whether a holder of the role may author records.
@@ -144,7 +154,7 @@ func (r Role) MayWrite() bool { return r == RolePhysician || r == RoleNurse }
 func (r Role) MayUse(p Purpose) bool {
 	switch r {
 	case RolePhysician, RoleNurse:
-		return p == PurposeTreatment || p == PurposeOperations || p == PurposeResearch
+		return p == PurposeTreatment || p == PurposeOperations || p == PurposeResearch || p.Emergency()
 	case RoleResearcher:
 		return p == PurposeResearch
 	case RoleInsurer:
@@ -167,13 +177,13 @@ const (
 
 // MayAssert tells whether an organisation of kind k may assert role r of its
 // people: hospitals of patients and professionals but auditors, the regulator
-// of auditors alone. Both run a gateway.
+// of auditors and privacy officers. Both run a gateway.
 func (k OrgKind) MayAssert(r Role) bool {
 	switch k {
 	case KindHospital:
 		return r != RoleAuditor && (r == RolePatient || r == RoleGateway || slices.Contains(Professions(), r))
 	case KindRegulator:
-		return r == RoleAuditor || r == RoleGateway
+		return r == RoleAuditor || r == RoleGateway || r == RolePrivacyOfficer
 	default:
 		return false
 	}

@@ -3,6 +3,8 @@
 
 package ledgerapi
 
+import "slices"
+
 // Names on the ledger.
 const (
 	// ChaincodeName is the default name of the chaincode.
@@ -71,6 +73,7 @@ const (
 	CheckTicket       = "CheckTicket"       // CheckTicketQuery -> Ticket; gateways only
 	AuditByPatient    = "AuditByPatient"    // PageQuery by patient -> AuditPage, newest first
 	AuditByRecord     = "AuditByRecord"     // PageQuery by record -> AuditPage, newest first
+	GetAuditHead      = "GetAuditHead"      // HandleQuery -> emr.AuditHead
 
 	// Governance.
 	GetConstitution = "GetConstitution" // Empty -> ConstitutionView
@@ -81,33 +84,46 @@ const (
 
 // SignedTransactions lists the transactions of people.
 func SignedTransactions() []string {
-	return append([]string{
+	return slices.Concat([]string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent,
-	}, lifeTransactions()...)
+	}, lifeTransactions(), emergencyTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
 func OrganisationTransactions() []string {
-	return append([]string{RegisterOrganisation, RecordAttempt, CloseFounding, Propose, CastVote}, lifeOrganisationTransactions()...)
+	return slices.Concat([]string{
+		RegisterOrganisation, RecordAttempt,
+		// Governance.
+		CloseFounding, Propose, CastVote,
+		// Emergency sessions.
+		SetEmergencyRules,
+		// Batches.
+		DiscloseBatch,
+	}, lifeOrganisationTransactions())
 }
 
-// Unstoppable lists the functions that no vote can stop: those by which a patient takes back or refuses.
-func Unstoppable() []string { return []string{RevokeAccess, RefuseAccess, WithdrawConsent} }
+// Unstoppable lists the functions that no vote can stop: those by which a patient
+// takes back, refuses, declines or contests, and those that end or judge an emergency.
+func Unstoppable() []string {
+	return []string{
+		RevokeAccess, RefuseAccess, WithdrawConsent, SetEmergencyPlan, ContestEmergency, CloseEmergency, ReviewEmergency,
+	}
+}
 
 // Queries lists the queries.
 func Queries() []string {
-	return append([]string{
+	return slices.Concat([]string{
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
-		CheckTicket, AuditByPatient, AuditByRecord,
+		CheckTicket, AuditByPatient, AuditByRecord, GetAuditHead,
 		// Governance.
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
 		GetConsent, ListConsents, PreviewConsent,
-	}, lifeQueries()...)
+	}, lifeQueries(), emergencyQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -37,6 +37,8 @@ const (
 	// grant that names them: value is the GrantID. A transaction that may not scan
 	// finds a covering grant by it; the grant itself decides.
 	TypeCovering = "covering"
+	// TypeAuditHead is the end of a patient's audit chain: value is emr.AuditHead.
+	TypeAuditHead = "audit-head"
 
 	// Indexes. The value of an audit index is the entry itself, of the others the id.
 	TypeScopeByPatient     = "patient-scope"
@@ -100,6 +102,9 @@ func RosterKey() Key { return key(TypeRoster, "all") }
 func CoveringKey(what string, grantee emr.ClinicianID) Key {
 	return key(TypeCovering, what, string(grantee))
 }
+
+// AuditHeadKey is the key of the end of a patient's audit chain.
+func AuditHeadKey(h emr.Handle) Key { return key(TypeAuditHead, string(h)) }
 
 // LinkKey is the private key of a patient's registration.
 func LinkKey(id emr.PatientID) Key { return key(TypePatientLink, string(id)) }

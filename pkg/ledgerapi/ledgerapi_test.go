@@ -106,6 +106,9 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.ConsentKey("a"), ledgerapi.ConsentVersionKey("a", 1),
 		ledgerapi.PatientKeysKey("a", 1), ledgerapi.ClinicianKeysKey("a", 1), ledgerapi.RetiredKey("a", []byte("b")),
+		ledgerapi.AuditHeadKey("a"),
+		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),
+		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

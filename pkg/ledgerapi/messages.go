@@ -95,12 +95,14 @@ type RevokeAccessArgs struct {
 }
 
 // DiscloseArgs begins a reading. Grant is empty for a patient's own reading and
-// where the reader has none (the denial is committed).
+// where the reader has none (the denial is committed). Session takes its place
+// in an emergency; both together are invalid.
 type DiscloseArgs struct {
 	Disclosure emr.DisclosureID `json:"disclosure"`
 	Record     emr.RecordID     `json:"record"`
 	Grant      emr.GrantID      `json:"grant"`
 	Purpose    emr.Purpose      `json:"purpose"`
+	Session    emr.SessionID    `json:"session,omitzero"`
 }
 
 // OpenTicketArgs presents a ticket to the proxies.
@@ -273,7 +275,9 @@ type Ticket struct {
 	Reason     emr.Reason     `json:"reason"`
 	Disclosure emr.Disclosure `json:"disclosure"`
 	Grant      emr.Grant      `json:"grant"`
-	Manifest   ManifestView   `json:"manifest"`
+	// Session is the emergency session that takes the place of a grant.
+	Session  emr.Emergency `json:"session,omitzero"`
+	Manifest ManifestView  `json:"manifest"`
 	// Reader is the clinician to re-seal to; zero for the patient's own reading.
 	Reader emr.Clinician `json:"reader"`
 	// Fragment is the calling organisation's own key fragment; zero when it holds none.
@@ -289,4 +293,6 @@ type Event struct {
 	Hospital emr.OrgID `json:"hospital"`
 	CID      string    `json:"cid"`
 	At       emr.Time  `json:"at"`
+	// IDs is set for EventDisclosedBatch in the place of ID.
+	IDs []string `json:"ids,omitzero"`
 }

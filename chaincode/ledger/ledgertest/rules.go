@@ -34,6 +34,15 @@ func rules() map[string]rule {
 		// The life of keys and people.
 		ledgerapi.RotatePatientKeys:   anyOf(ledger.RotatePatientKeys),
 		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),
+		// Batches: raw is an array.
+		ledgerapi.DiscloseBatch: anyOf(ledger.DiscloseBatch),
+		// Emergency sessions.
+		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
+		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),
+		ledgerapi.ConfirmEmergency: anyOf(ledger.ConfirmEmergency),
+		ledgerapi.CloseEmergency:   anyOf(ledger.CloseEmergency),
+		ledgerapi.ReviewEmergency:  anyOf(ledger.ReviewEmergency),
+		ledgerapi.ContestEmergency: anyOf(ledger.ContestEmergency),
 	}
 }
 

@@ -57,6 +57,13 @@ func (d *Door) handlers() map[string]handler {
 		// The life of keys and people.
 		"patient.rotate":   d.relay,
 		"clinician.rotate": d.relay,
+		// Emergency sessions.
+		"emergency.plan":    d.relay,
+		"emergency.open":    d.relay,
+		"emergency.confirm": d.relay,
+		"emergency.close":   d.relay,
+		"emergency.review":  d.relay,
+		"emergency.contest": d.relay,
 	}
 }
 

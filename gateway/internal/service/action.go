@@ -23,11 +23,13 @@ func signerOf(function string) signer {
 	switch function {
 	case ledgerapi.RegisterPatient, ledgerapi.PublishScopes, ledgerapi.AnswerRelationship,
 		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess,
-		ledgerapi.PutConsent, ledgerapi.WithdrawConsent:
+		ledgerapi.PutConsent, ledgerapi.WithdrawConsent,
+		ledgerapi.SetEmergencyPlan, ledgerapi.ContestEmergency:
 		return byPatient
-	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess:
+	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess,
+		ledgerapi.OpenEmergency, ledgerapi.ConfirmEmergency, ledgerapi.ReviewEmergency:
 		return byProfessional
-	case ledgerapi.Disclose, ledgerapi.OpenTicket:
+	case ledgerapi.Disclose, ledgerapi.OpenTicket, ledgerapi.CloseEmergency:
 		return byEither
 	default:
 		return signerOfLife(function)

@@ -64,12 +64,19 @@ func (s *Service) Open(ctx context.Context, who Principal, signed *emr.SignedAct
 		Disclosure: ticket.Disclosure, Grant: ticket.Grant, Manifest: ticket.Manifest,
 		Fragments: []api.Fragment{}, Faults: []api.Fault{},
 	}
+	if ticket.Disclosure.Session != "" {
+		return api.Opening{}, errNoFragments
+	}
 	if ticket.Disclosure.Grant == "" { // the patient's own reading needs no proxy
 		return opening, nil
 	}
 	err = s.collect(ctx, opened, signed, &opening)
 	return opening, err
 }
+
+// errNoFragments is the answer to the ticket of an emergency session: it holds on
+// the ledger, but no gateway keeps emergency fragments yet.
+var errNoFragments = emr.E(emr.CodeUnsupported, "no gateway holds emergency fragments: the session is recorded, but opens nothing yet")
 
 // refuse commits the attempt to use a ticket that does not hold, and returns the refusal.
 func (s *Service) refuse(ctx context.Context, signed *emr.SignedAction, reason emr.Reason) error {
@@ -214,6 +221,9 @@ func (s *Service) Ciphertext(ctx context.Context, who Principal, id emr.Disclosu
 		return nil, emr.Refused(ticket.Reason, ticket.Reason.Explain())
 	case s.now() >= ticket.Until:
 		return nil, emr.Refused(emr.ReasonTicketExpired, emr.ReasonTicketExpired.Explain())
+	}
+	if ticket.Session != "" {
+		return nil, errNoFragments
 	}
 	if err := s.checkLive(ctx, ticket.Grant); err != nil {
 		return nil, err

@@ -69,6 +69,26 @@ func requestOfLife(function string) any {
 	case ledgerapi.ProveKey:
 		return new(ledgerapi.ProveKeyArgs)
 	default:
+		return emergencyRequestOf(function)
+	}
+}
+
+// emergencyRequestOf is requestOf for emergency sessions.
+func emergencyRequestOf(function string) any {
+	switch function {
+	case ledgerapi.SetEmergencyPlan:
+		return new(ledgerapi.SetEmergencyPlanArgs)
+	case ledgerapi.OpenEmergency:
+		return new(ledgerapi.OpenEmergencyArgs)
+	case ledgerapi.ConfirmEmergency:
+		return new(ledgerapi.ConfirmEmergencyArgs)
+	case ledgerapi.CloseEmergency:
+		return new(ledgerapi.EmergencyArgs)
+	case ledgerapi.ReviewEmergency:
+		return new(ledgerapi.ReviewEmergencyArgs)
+	case ledgerapi.ContestEmergency:
+		return new(ledgerapi.ContestEmergencyArgs)
+	default:
 		return nil
 	}
 }
