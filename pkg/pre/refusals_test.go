@@ -220,3 +220,29 @@ func TestAnEncodedFragmentIsCutAnywhere(t *testing.T) {
 		require.ErrorIs(t, err, ErrMalformed)
 	}
 }
+
+// A key that is missing is the caller's mistake, and no gateway is blamed for it.
+func TestAMissingKeyIsNobodysFault(t *testing.T) {
+	t.Parallel()
+	l, w := newLayer(t, 2, 3), newWorld(t, 1, 1)
+	share := l.set.Shares[0]
+	for name, call := range map[string]func() error{
+		"rekey to no reader": func() error {
+			_, err := Rekey(nil, w.delegating, w.signer.Signer(), RekeyParams{Grant: w.params.Grant, Gateways: w.gateways, Threshold: 1})
+			return err
+		},
+		"re-encrypt nothing":        func() error { _, err := Reencrypt(nil, nil, w.kfrags[0], w.at(w.gateways[0])); return err },
+		"re-encrypt with nothing":   func() error { _, err := Reencrypt(nil, w.capsule, nil, w.at(w.gateways[0])); return err },
+		"split for nobody's key":    func() error { _, _, err := SplitShares(nil, l.ctx, 1, []Recipient{{ID: "A"}}); return err },
+		"re-seal without a key":     func() error { _, err := ReSealShare(nil, l.ctx, l.request, share, l.reader.Public()); return err },
+		"re-seal for nobody":        func() error { _, err := ReSealShare(l.gateways[0], l.ctx, l.request, share, nil); return err },
+		"rotate from nothing":       func() error { _, err := RotateShare(nil, l.ctx, share, l.reader.Public()); return err },
+		"rotate to nothing":         func() error { _, err := RotateShare(l.gateways[0], l.ctx, share, nil); return err },
+		"open without a reader key": func() error { _, err := OpenReSealedShare(nil, l.ctx, l.request, share, l.reseal(0)); return err },
+	} {
+		err := call()
+		require.ErrorIs(t, err, ErrParameter, name)
+		var blamed *GatewayError
+		require.NotErrorAs(t, err, &blamed, name)
+	}
+}

@@ -234,3 +234,28 @@ func TestASourceOfPaddedContentThatFailsKeepsItsError(t *testing.T) {
 	_, err = io.ReadAll(seal.NewSealingReader(idle{}, key, id, seal.Pad(100)))
 	require.ErrorIs(t, err, io.ErrNoProgress)
 }
+
+func TestTheLengthOfAPaddedContentIsAuthenticated(t *testing.T) {
+	t.Parallel()
+	key, id := newKey(t), newFileID(t)
+	stored, plain := sealedAs(t, key, id, seal.Padded, content(1000))
+	stored[len(stored)/2] ^= 1
+	r := seal.NewReader(bytes.NewReader(stored), key, id, plain, seal.Padded)
+	_, err := r.ContentSize()
+	require.ErrorIs(t, err, seal.ErrAuthentication)
+}
+
+func TestAnyNumberOfWorkersWorks(t *testing.T) {
+	t.Parallel()
+	key, id, want := newKey(t), newFileID(t), content(2*full+5)
+	for _, workers := range []seal.Workers{-3, 0, 1, 1000} {
+		var out bytes.Buffer
+		w := seal.NewWriter(&out, key, id, workers)
+		_, err := w.Write(want)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		got, err := io.ReadAll(seal.NewReader(&out, key, id, uint64(len(want)), workers))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
+	}
+}

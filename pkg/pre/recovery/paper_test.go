@@ -119,3 +119,17 @@ func FuzzParsePaper(f *testing.F) {
 		}
 	})
 }
+
+func TestAnErrorOfASheetSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := ParsePaper("1: abandon abandon art")
+	require.ErrorContains(t, err, "it has 3 words, not 24")
+	require.NotContains(t, err.Error(), "word 0")
+	sheet, err := paper().Text()
+	require.NoError(t, err)
+	fits := sheet + strings.Repeat("#", maxPaper-len(sheet))
+	_, err = ParsePaper(fits)
+	require.NoError(t, err)
+	_, err = ParsePaper(fits + "#")
+	require.ErrorContains(t, err, "too long")
+}

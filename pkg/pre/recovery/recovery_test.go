@@ -176,6 +176,9 @@ func TestTheGuardiansOfOneOrganisationNeverSuffice(t *testing.T) {
 	require.NoError(t, split(2, "A", "B"))
 	require.NoError(t, split(3, "A", "A", "B"))
 	require.NoError(t, split(2, "", "", ""), "independent people count one by one")
+	alike := Plan{Owner: "o", Threshold: 2, Created: time.Unix(1, 0), Guardians: []Guardian{{"Ann", "", hybrid(t).Public()}, {"ann", "", hybrid(t).Public()}}}
+	_, err := Split(nil, []byte("s"), alike)
+	require.NoError(t, err, "people whose names are alike are two")
 	require.ErrorIs(t, split(2, "A", "A", "B"), ErrRule)
 	require.ErrorIs(t, split(3, "A", "B", "a", "A"), ErrRule, "letter case does not hide an organisation")
 	require.ErrorIs(t, split(2, "Ä", "ä"), ErrRule)
