@@ -10,9 +10,14 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emrys-health/emrys/network/runner"
 )
+
+// portGrace is how long a port may still be held by a process that is ending: the
+// kernel closes what a killed process held a moment after the process is gone.
+const portGrace = 3 * time.Second
 
 // checkPorts fails when a port that is needed now belongs to somebody else.
 // It runs before anything is started.
@@ -25,6 +30,24 @@ func (n *Network) checkPorts(ctx context.Context) error {
 	for _, s := range statuses {
 		running[s.Name] = s.State == runner.Running
 	}
+	for deadline := time.Now().Add(portGrace); ; {
+		taken := n.takenPorts(ctx, running)
+		if len(taken) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return &PortError{InUse: taken}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryInterval):
+		}
+	}
+}
+
+// takenPorts lists the ports of processes that do not run which somebody has.
+func (n *Network) takenPorts(ctx context.Context, running map[string]bool) []PortUse {
 	var taken []PortUse
 	for _, p := range n.site.Processes(n.t, nil) {
 		if running[p.Name] {
@@ -40,10 +63,7 @@ func (n *Network) checkPorts(ctx context.Context) error {
 			_ = listener.Close()
 		}
 	}
-	if len(taken) > 0 {
-		return &PortError{InUse: taken}
-	}
-	return nil
+	return taken
 }
 
 // PortUse is a port that a process needs and another program has.
