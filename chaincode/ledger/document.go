@@ -78,6 +78,8 @@ func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
+func versionOfGuardians(g *emr.GuardianSet) int     { return g.V }
+func versionOfRecovery(r *emr.Recovery) int         { return r.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

@@ -24,6 +24,14 @@ const (
 	AuditKeys      AuditKind = "keys.replaced"
 	AuditClinician AuditKind = "clinician.registered"
 	AuditStatus    AuditKind = "clinician.status"
+	AuditGuardians AuditKind = "guardians.set"
+	// Of a recovery; Ref is its id.
+	AuditRecoveryProposed  AuditKind = "recovery.proposed"
+	AuditRecoveryApproved  AuditKind = "recovery.approved"
+	AuditRecoveryVetoed    AuditKind = "recovery.vetoed"
+	AuditRecoveryCompleted AuditKind = "recovery.completed"
+	// AuditRecoveryEnded: it had expired, or another one was completed first.
+	AuditRecoveryEnded AuditKind = "recovery.ended"
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.

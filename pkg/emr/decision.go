@@ -66,6 +66,20 @@ const (
 	ReasonSuspended Reason = "clinician-suspended"
 	// ReasonOffboarded: the clinician has left the organisation for good.
 	ReasonOffboarded Reason = "clinician-offboarded"
+	// ReasonNotGuardian: the recovery's guardian set does not name the signer.
+	ReasonNotGuardian Reason = "not-a-guardian"
+	// ReasonOneOrganisation: one organisation's people alone would be a quorum of guardians.
+	ReasonOneOrganisation Reason = "one-organisation"
+	// ReasonApprovals: the recovery lacks approvals of guardians.
+	ReasonApprovals Reason = "recovery-approvals"
+	// ReasonWaiting: the recovery has its approvals, and its waiting period is not over.
+	ReasonWaiting Reason = "recovery-waiting"
+	// ReasonVetoed, ReasonCompleted, ReasonLapsed, ReasonOtherRecovery: the recovery
+	// is over: vetoed by the patient, completed, expired, or another one was completed.
+	ReasonVetoed        Reason = "recovery-vetoed"
+	ReasonCompleted     Reason = "recovery-completed"
+	ReasonLapsed        Reason = "recovery-expired"
+	ReasonOtherRecovery Reason = "recovery-superseded"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -97,6 +111,14 @@ func explanations() []explanation {
 		{ReasonReaderKey, "the reader's key is not the one that the grant names"},
 		{ReasonSuspended, "the clinician's own organisation has suspended the clinician"},
 		{ReasonOffboarded, "the clinician has left the organisation"},
+		{ReasonNotGuardian, "the patient has not named the signer as a guardian for this recovery"},
+		{ReasonOneOrganisation, "the people of one organisation alone would be enough to recover"},
+		{ReasonApprovals, "the recovery lacks approvals of guardians"},
+		{ReasonWaiting, "the recovery has its approvals and waits, so that the patient can veto it"},
+		{ReasonVetoed, "the patient has vetoed the recovery"},
+		{ReasonCompleted, "the recovery is completed"},
+		{ReasonLapsed, "the recovery has expired; propose a new one"},
+		{ReasonOtherRecovery, "another recovery of the patient was completed first"},
 	}
 }
 

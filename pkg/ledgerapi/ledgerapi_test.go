@@ -106,6 +106,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"),
 		ledgerapi.PatientKeysKey("a", 1), ledgerapi.ClinicianKeysKey("a", 1), ledgerapi.RetiredKey("a", []byte("b")),
+		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

@@ -31,6 +31,11 @@ func rules() map[string]rule {
 		// The life of keys and people.
 		ledgerapi.RotatePatientKeys:   anyOf(ledger.RotatePatientKeys),
 		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),
+		ledgerapi.SetGuardians:        anyOf(ledger.SetGuardians),
+		ledgerapi.ProposeRecovery:     anyOf(ledger.ProposeRecovery),
+		ledgerapi.ApproveRecovery:     anyOf(ledger.ApproveRecovery),
+		ledgerapi.VetoRecovery:        anyOf(ledger.VetoRecovery),
+		ledgerapi.CompleteRecovery:    anyOf(ledger.CompleteRecovery),
 	}
 }
 

@@ -49,8 +49,13 @@ func (d *Door) handlers() map[string]handler {
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
 		// The life of keys and people.
-		"patient.rotate":   d.relay,
-		"clinician.rotate": d.relay,
+		"patient.rotate":    d.relay,
+		"clinician.rotate":  d.relay,
+		"guardians.set":     d.relay,
+		"recovery.propose":  d.relay,
+		"recovery.approve":  d.relay,
+		"recovery.veto":     d.relay,
+		"recovery.complete": d.relay,
 	}
 }
 
