@@ -675,3 +675,24 @@ func TestNamingGuardiansIsRefused(t *testing.T) {
 	_, err = ledger.GetGuardians(w.Query(w.patient.Org), ledgerapi.HandleQuery{Patient: w.friend.Handle})
 	refuses(t, err, emr.CodeNotFound, "")
 }
+
+func TestALateApprovalDoesNotBeginTheWaitAgain(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	p := w.waiting(t)
+	ready := w.recovery(t, p.Recovery).Ready
+	w.Wait(2 * day)
+	w.refused(t, w.author, ledgerapi.ApproveRecovery, approval(p), emr.CodeRule, emr.ReasonWaiting)
+	require.Equal(t, ready, w.recovery(t, p.Recovery).Ready)
+	require.Len(t, w.recovery(t, p.Recovery).Approvals, 2)
+}
+
+func TestAnExpiredProposalDoesNotStandInTheWayOfTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	p := w.propose(t)
+	w.Wait(30 * day)
+	require.NotContains(t, w.Dump(), `"status":"expired"`, "nobody has said so")
+	w.propose(t)
+	require.Equal(t, emr.RecoveryExpired, w.recovery(t, p.Recovery).Status)
+}
