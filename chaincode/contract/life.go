@@ -19,6 +19,46 @@ func (c *Contract) RotateClinicianKeys(ctx *Context) (*ledgerapi.Receipt, error)
 	return submit(ctx, ledgerapi.RotateClinicianKeys, ledger.RotateClinicianKeys)
 }
 
+// SetGuardians is ledger.SetGuardians.
+func (c *Contract) SetGuardians(ctx *Context) (*ledgerapi.Receipt, error) {
+	return submit(ctx, ledgerapi.SetGuardians, ledger.SetGuardians)
+}
+
+// ProposeRecovery is ledger.ProposeRecovery.
+func (c *Contract) ProposeRecovery(ctx *Context) (*ledgerapi.Receipt, error) {
+	return submit(ctx, ledgerapi.ProposeRecovery, ledger.ProposeRecovery)
+}
+
+// ApproveRecovery is ledger.ApproveRecovery.
+func (c *Contract) ApproveRecovery(ctx *Context) (*ledgerapi.DecisionReceipt, error) {
+	return submit(ctx, ledgerapi.ApproveRecovery, ledger.ApproveRecovery)
+}
+
+// VetoRecovery is ledger.VetoRecovery.
+func (c *Contract) VetoRecovery(ctx *Context) (*ledgerapi.DecisionReceipt, error) {
+	return submit(ctx, ledgerapi.VetoRecovery, ledger.VetoRecovery)
+}
+
+// CompleteRecovery is ledger.CompleteRecovery.
+func (c *Contract) CompleteRecovery(ctx *Context) (*ledgerapi.DecisionReceipt, error) {
+	return submit(ctx, ledgerapi.CompleteRecovery, ledger.CompleteRecovery)
+}
+
+// GetGuardians is ledger.GetGuardians.
+func (c *Contract) GetGuardians(ctx *Context, q ledgerapi.HandleQuery) (*emr.GuardianSet, error) {
+	return ask(ctx, ledgerapi.GetGuardians, q, ledger.GetGuardians)
+}
+
+// GetRecovery is ledger.GetRecovery.
+func (c *Contract) GetRecovery(ctx *Context, q ledgerapi.RecoveryQuery) (*emr.Recovery, error) {
+	return ask(ctx, ledgerapi.GetRecovery, q, ledger.GetRecovery)
+}
+
+// ListRecoveries is ledger.ListRecoveries.
+func (c *Contract) ListRecoveries(ctx *Context, q ledgerapi.PageQuery) (*ledgerapi.RecoveryPage, error) {
+	return ask(ctx, ledgerapi.ListRecoveries, q, ledger.ListRecoveries)
+}
+
 // SuspendClinician is ledger.SuspendClinician.
 func (c *Contract) SuspendClinician(ctx *Context, args ledgerapi.ClinicianStatusArgs) (*ledgerapi.Receipt, error) {
 	return administer(ctx, ledgerapi.SuspendClinician, args, ledger.SuspendClinician)

@@ -5,6 +5,7 @@ package contract
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +19,8 @@ func lifeFunctions() []string {
 	return []string{
 		ledgerapi.RotatePatientKeys, ledgerapi.RotateClinicianKeys, ledgerapi.GetPatientKeys, ledgerapi.GetClinicianKeys,
 		ledgerapi.AuditByClinician, ledgerapi.SuspendClinician, ledgerapi.ReinstateClinician, ledgerapi.OffboardClinician,
+		ledgerapi.SetGuardians, ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery, ledgerapi.VetoRecovery,
+		ledgerapi.CompleteRecovery, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
 	}
 }
 
@@ -58,6 +61,7 @@ func TestTheLifeOfKeysThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByClinician, ledgerapi.PageQuery{Clinician: clinician.ID}, &trail)
 	require.Len(t, trail.Items, 2)
 
+	recoverThrough(t, r, p, clinician, do, ask)
 	about, err := emr.Canonical(ledgerapi.ClinicianStatusArgs{Clinician: clinician.ID})
 	require.NoError(t, err)
 	for _, function := range []string{
@@ -74,4 +78,47 @@ func TestTheLifeOfKeysThroughTheAdapter(t *testing.T) {
 	for _, function := range lifeFunctions() {
 		require.True(t, called[function], function)
 	}
+}
+
+// recoverThrough has a patient's keys recovered by a friend and a clinician, once
+// vetoed and once completed.
+func recoverThrough(
+	t *testing.T, r *rig, p *ledgertest.Patient, clinician *ledgertest.Clinician,
+	do func(ledgertest.Member, string, any), ask func(string, any, any),
+) {
+	t.Helper()
+	friend := r.NewPatient(t, ledgertest.HospitalC)
+	do(friend, ledgerapi.RegisterPatient, friend.Args())
+	do(p, ledgerapi.SetGuardians, ledgerapi.SetGuardiansArgs{
+		Patient: p.Handle, Guardians: []string{string(clinician.ID), string(friend.Handle)}, Threshold: 2,
+	})
+	var set emr.GuardianSet
+	ask(ledgerapi.GetGuardians, ledgerapi.HandleQuery{Patient: p.Handle}, &set)
+	require.Equal(t, clinician.Org.ID, set.Guardians[0].Org)
+	next := *p
+	next.Consent = ledgertest.NewKey(t)
+	propose := func() ledgerapi.RecoveryArgs {
+		args := ledgerapi.ProposeRecoveryArgs{
+			Recovery: ledgertest.ID[emr.RecoveryID](emr.RecoveryPrefix), Patient: p.Handle, Consent: next.Args().Consent,
+			Hybrid: next.Hybrid.Public().Bytes(),
+		}
+		args.Proof = *r.Sign(t, &next, ledgerapi.ProveKey, ledgerapi.ProveKeyArgs{
+			Patient: args.Patient, Recovery: args.Recovery, Consent: args.Consent, Hybrid: args.Hybrid,
+		})
+		do(friend, ledgerapi.ProposeRecovery, args)
+		do(clinician, ledgerapi.ApproveRecovery, ledgerapi.ApproveRecoveryArgs{
+			Recovery: args.Recovery, Patient: p.Handle, Claim: args.Proof.Digest(),
+		})
+		return ledgerapi.RecoveryArgs{Recovery: args.Recovery, Patient: p.Handle}
+	}
+	do(p, ledgerapi.VetoRecovery, propose())
+	last := propose()
+	r.Wait(72 * time.Hour)
+	do(&next, ledgerapi.CompleteRecovery, last)
+	var recovery emr.Recovery
+	ask(ledgerapi.GetRecovery, ledgerapi.RecoveryQuery{Recovery: last.Recovery}, &recovery)
+	require.Equal(t, emr.RecoveryCompleted, recovery.Status)
+	var page ledgerapi.RecoveryPage
+	ask(ledgerapi.ListRecoveries, ledgerapi.PageQuery{Patient: p.Handle}, &page)
+	require.Len(t, page.Items, 2)
 }

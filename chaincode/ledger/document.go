@@ -84,6 +84,8 @@ func versionOfRelease(r *emr.PublishedRelease) int  { return r.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfConsent(c *consent.Consent) int       { return c.V }
 func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
+func versionOfGuardians(g *emr.GuardianSet) int     { return g.V }
+func versionOfRecovery(r *emr.Recovery) int         { return r.V }
 
 func versionOfHead(h *emr.AuditHead) int { return h.V }
 

@@ -24,6 +24,14 @@ func live(t testing.TB, check func(*ledgertest.Tx, string, []byte, any, error)) 
 	s.Do(t, s.reader, ledgerapi.RotateClinicianKeys, ledgerapi.RotateClinicianKeysArgs{
 		Clinician: s.reader.ID, Reading: ledgertest.NewKey(t).Public().Bytes(), Hybrid: s.reader.Hybrid.Public().Bytes(),
 	})
+	w := &ward{scene: s, friend: s.Patient(t, ledgertest.HospitalA)}
+	w.all = []ledgertest.Member{w.friend, w.author, w.reader}
+	s.Do(t, s.patient, ledgerapi.SetGuardians, w.guardians(0, 2, w.all...))
+	w.next = rekeyed(t, s.patient)
+	s.Do(t, s.patient, ledgerapi.VetoRecovery, named(w.waiting(t)))
+	p := w.waiting(t)
+	s.Wait(3 * day)
+	s.Do(t, w.next, ledgerapi.CompleteRecovery, named(p))
 	return s
 }
 

@@ -131,14 +131,22 @@ func retire(s State, field, person string, of uint32, old, next []byte) error {
 	if bytes.Equal(old, next) {
 		return nil
 	}
-	retired, err := s.Get(ledgerapi.RetiredKey(person, next))
+	if err := refuseRetired(s, field, person, next); err != nil {
+		return err
+	}
+	return putID(s, ledgerapi.RetiredKey(person, old), version(of))
+}
+
+// refuseRetired refuses a public key that the person has replaced before.
+func refuseRetired(s Lookup, field, person string, public []byte) error {
+	retired, err := s.Get(ledgerapi.RetiredKey(person, public))
 	if err != nil {
 		return err
 	}
 	if retired != nil {
 		return &emr.Error{Code: emr.CodeRule, Field: field, Message: "was replaced once and cannot come back"}
 	}
-	return putID(s, ledgerapi.RetiredKey(person, old), version(of))
+	return nil
 }
 
 // currentKeys are a patient's keys as a version.

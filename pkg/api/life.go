@@ -8,6 +8,16 @@ import "github.com/emrys-health/emrys/pkg/ledgerapi"
 // lifeOperations are those of the life of keys and people.
 func lifeOperations() []Operation {
 	return []Operation{
+		{Name: "guardians.set", Method: "POST", Path: "/v1/guardians", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.SetGuardians, Out: ledgerapi.Receipt{}, Summary: "Name whom the calling patient trusts with a recovery"},
+		{Name: "recovery.propose", Method: "POST", Path: "/v1/recoveries", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.ProposeRecovery, Out: ledgerapi.Receipt{}, Summary: "Propose new keys for a patient, as a guardian"},
+		{Name: "recovery.approve", Method: "POST", Path: "/v1/recoveries/approve", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.ApproveRecovery, Out: ledgerapi.DecisionReceipt{}, Summary: "Approve a recovery, as another guardian"},
+		{Name: "recovery.veto", Method: "POST", Path: "/v1/recoveries/veto", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.VetoRecovery, Out: ledgerapi.DecisionReceipt{}, Summary: "Veto a recovery, as the patient by the current key"},
+		{Name: "recovery.complete", Method: "POST", Path: "/v1/recoveries/complete", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.CompleteRecovery, Out: ledgerapi.DecisionReceipt{}, Summary: "Complete a recovery by its new key, after its wait"},
 		{Name: "patient.rotate", Method: "POST", Path: "/v1/patients/keys", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.RotatePatientKeys, Out: ledgerapi.Receipt{}, Summary: "Replace the calling patient's pinned keys"},
 		{Name: "clinician.rotate", Method: "POST", Path: "/v1/clinicians/keys", Access: AccessPerson, Shape: ShapeAction,

@@ -27,6 +27,14 @@ const (
 	AuditKeys      AuditKind = "keys.replaced"        // somebody replaced pinned keys
 	AuditClinician AuditKind = "clinician.registered" // a clinician registered, or renewed the certificate
 	AuditStatus    AuditKind = "clinician.status"     // an administrator suspended (deny), reinstated (permit) or off-boarded (deny) a clinician
+	AuditGuardians AuditKind = "guardians.set"        // the patient named guardians
+	// Of a recovery; Ref is its id.
+	AuditRecoveryProposed  AuditKind = "recovery.proposed"  // a new key was proposed
+	AuditRecoveryApproved  AuditKind = "recovery.approved"  // a guardian approved
+	AuditRecoveryVetoed    AuditKind = "recovery.vetoed"    // the patient vetoed
+	AuditRecoveryCompleted AuditKind = "recovery.completed" // the new keys were pinned
+	// AuditRecoveryEnded: it had expired, or another one was completed first.
+	AuditRecoveryEnded AuditKind = "recovery.ended"
 	// Emergency sessions: every step of theirs, and refused ones.
 	AuditEmergencyOpened    AuditKind = "emergency.opened"    // a clinician opened a session (permit, or ask while it waits for a second person), or was refused (deny)
 	AuditEmergencyConfirmed AuditKind = "emergency.confirmed" // the second person confirmed, or was refused
@@ -75,7 +83,8 @@ type AuditEntry struct {
 func (k AuditKind) Chained() bool {
 	switch k {
 	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
-		AuditConsent, AuditConsentWithdrawal, AuditKeys,
+		AuditConsent, AuditConsentWithdrawal,
+		AuditKeys, AuditGuardians, AuditRecoveryProposed, AuditRecoveryApproved, AuditRecoveryVetoed, AuditRecoveryCompleted, AuditRecoveryEnded,
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
 		AuditEmergencyContested, AuditEmergencyPlan:
 		return true

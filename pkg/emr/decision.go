@@ -122,6 +122,20 @@ const (
 	ReasonSelfReviewed Reason = "reviewer-self"
 	// ReasonReviewStanding: the reviewer's organisation has no standing in the session.
 	ReasonReviewStanding Reason = "reviewer-no-standing"
+	// ReasonNotGuardian: the recovery's guardian set does not name the signer.
+	ReasonNotGuardian Reason = "not-a-guardian"
+	// ReasonOneOrganisation: one organisation's people alone would be a quorum of guardians.
+	ReasonOneOrganisation Reason = "one-organisation"
+	// ReasonApprovals: the recovery lacks approvals of guardians.
+	ReasonApprovals Reason = "recovery-approvals"
+	// ReasonWaiting: the recovery has its approvals, and its waiting period is not over.
+	ReasonWaiting Reason = "recovery-waiting"
+	// ReasonVetoed, ReasonCompleted, ReasonLapsed, ReasonOtherRecovery: the recovery
+	// is over: vetoed by the patient, completed, expired, or another one was completed.
+	ReasonVetoed        Reason = "recovery-vetoed"
+	ReasonCompleted     Reason = "recovery-completed"
+	ReasonLapsed        Reason = "recovery-expired"
+	ReasonOtherRecovery Reason = "recovery-superseded"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -180,6 +194,14 @@ func explanations() []explanation {
 		{ReasonOrgConfirmed, "the person who confirms must be of another organisation"},
 		{ReasonSelfReviewed, "nobody reviews an emergency session that the same person opened or confirmed"},
 		{ReasonReviewStanding, "the reviewer's organisation is neither the clinician's, nor the patient's, nor the regulator"},
+		{ReasonNotGuardian, "the patient has not named the signer as a guardian for this recovery"},
+		{ReasonOneOrganisation, "the people of one organisation alone would be enough to recover"},
+		{ReasonApprovals, "the recovery lacks approvals of guardians"},
+		{ReasonWaiting, "the recovery has its approvals and waits, so that the patient can veto it"},
+		{ReasonVetoed, "the patient has vetoed the recovery"},
+		{ReasonCompleted, "the recovery is completed"},
+		{ReasonLapsed, "the recovery has expired; propose a new one"},
+		{ReasonOtherRecovery, "another recovery of the patient was completed first"},
 	}
 }
 

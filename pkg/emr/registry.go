@@ -79,6 +79,8 @@ type Patient struct {
 	// KeyVersion counts how often the keys were replaced, KeysFrom is when they last were.
 	KeyVersion uint32 `json:"keyVersion,omitempty"`
 	KeysFrom   Time   `json:"keysFrom,omitempty"`
+	// Recoveries counts how often guardians recovered the keys.
+	Recoveries uint32 `json:"recoveries,omitempty"`
 }
 
 // Clinician is a registered professional. Key: ClinicianID.

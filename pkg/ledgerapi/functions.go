@@ -109,7 +109,8 @@ func OrganisationTransactions() []string {
 // takes back, refuses, declines or contests, and those that end or judge an emergency.
 func Unstoppable() []string {
 	return []string{
-		RevokeAccess, RefuseAccess, WithdrawConsent, SetEmergencyPlan, ContestEmergency, CloseEmergency, ReviewEmergency,
+		RevokeAccess, RefuseAccess, WithdrawConsent, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
+		ReviewEmergency,
 	}
 }
 

@@ -109,6 +109,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.AuditHeadKey("a"),
 		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),
 		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
+		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

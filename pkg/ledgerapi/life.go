@@ -16,6 +16,11 @@ import (
 const (
 	RotatePatientKeys   = "RotatePatientKeys"   // RotatePatientKeysArgs -> Receipt, by the patient's current key
 	RotateClinicianKeys = "RotateClinicianKeys" // RotateClinicianKeysArgs -> Receipt, by the clinician
+	SetGuardians        = "SetGuardians"        // SetGuardiansArgs -> Receipt, by the patient
+	ProposeRecovery     = "ProposeRecovery"     // ProposeRecoveryArgs -> Receipt, by a guardian, as the first approval
+	ApproveRecovery     = "ApproveRecovery"     // ApproveRecoveryArgs -> DecisionReceipt, by another guardian
+	VetoRecovery        = "VetoRecovery"        // RecoveryArgs -> DecisionReceipt, by the patient's current key
+	CompleteRecovery    = "CompleteRecovery"    // RecoveryArgs -> DecisionReceipt, by the recovery's new key
 )
 
 // Transactions of organisations. They take one JSON argument, ClinicianStatusArgs
@@ -36,6 +41,9 @@ const (
 	GetPatientKeys   = "GetPatientKeys"   // PatientKeysQuery -> emr.PatientKeys, of any version
 	GetClinicianKeys = "GetClinicianKeys" // ClinicianKeysQuery -> emr.Clinician, as it was in any version
 	AuditByClinician = "AuditByClinician" // PageQuery by clinician -> AuditPage, newest first
+	GetGuardians     = "GetGuardians"     // HandleQuery -> emr.GuardianSet
+	GetRecovery      = "GetRecovery"      // RecoveryQuery -> emr.Recovery, expiry included
+	ListRecoveries   = "ListRecoveries"   // PageQuery by patient -> RecoveryPage, newest first
 )
 
 // Events. No event names a patient: the id is a clinician's, a recovery's, or the
@@ -43,15 +51,43 @@ const (
 const (
 	EventKeysReplaced    = "keys.replaced"    // somebody replaced pinned keys
 	EventClinicianStatus = "clinician.status" // a clinician was suspended, reinstated or off-boarded
+	EventGuardiansSet    = "guardians.set"    // a patient named guardians
+	// EventRecoveryApproved is one approval more, EventRecoveryWaiting the last that was needed.
+	EventRecoveryProposed  = "recovery.proposed"  // new keys were proposed
+	EventRecoveryApproved  = "recovery.approved"  // a guardian approved, and more are needed
+	EventRecoveryWaiting   = "recovery.waiting"   // enough guardians approved: the waiting period began
+	EventRecoveryVetoed    = "recovery.vetoed"    // the patient vetoed
+	EventRecoveryCompleted = "recovery.completed" // the new keys were pinned
+	EventRecoveryEnded     = "recovery.ended"     // it had expired, or another one was completed first
 )
 
-func lifeTransactions() []string { return []string{RotatePatientKeys, RotateClinicianKeys} }
+// Limits of a recovery.
+const (
+	// MinGuardianQuorum is the least threshold of a guardian set, MaxGuardians its largest size.
+	MinGuardianQuorum = 2
+	MaxGuardians      = 16
+	// Hours that a recovery waits for a veto; a set that says 0 gets the default.
+	MinWaitHours     = 24
+	DefaultWaitHours = 72
+	MaxWaitHours     = 30 * 24
+	// RecoveryDays is how long a recovery stays open: for approvals after its
+	// proposal, and for its completion after its waiting period.
+	RecoveryDays = 30
+)
+
+func lifeTransactions() []string {
+	return []string{
+		RotatePatientKeys, RotateClinicianKeys, SetGuardians, ProposeRecovery, ApproveRecovery, VetoRecovery, CompleteRecovery,
+	}
+}
 
 func lifeOrganisationTransactions() []string {
 	return []string{SuspendClinician, ReinstateClinician, OffboardClinician}
 }
 
-func lifeQueries() []string { return []string{GetPatientKeys, GetClinicianKeys, AuditByClinician} }
+func lifeQueries() []string {
+	return []string{GetPatientKeys, GetClinicianKeys, AuditByClinician, GetGuardians, GetRecovery, ListRecoveries}
+}
 
 // Object types of public state.
 const (
@@ -64,7 +100,25 @@ const (
 	TypeRetiredKey = "retired-key"
 	// TypeAuditByClinician is the index of entries about a clinician.
 	TypeAuditByClinician = "clinician-audit"
+
+	TypeGuardians = "guardians" // by patient: emr.GuardianSet
+	TypeRecovery  = "recovery"
+	// TypeRecoveryByProposer points from a patient and a guardian to the latest
+	// recovery that the guardian proposed: value is the RecoveryID.
+	TypeRecoveryByProposer = "proposer-recovery"
+	TypeRecoveryByPatient  = "patient-recovery" // index
 )
+
+// GuardiansKey is the key of a patient's guardian set.
+func GuardiansKey(h emr.Handle) Key { return key(TypeGuardians, string(h)) }
+
+// RecoveryKey is the key of a recovery.
+func RecoveryKey(id emr.RecoveryID) Key { return key(TypeRecovery, string(id)) }
+
+// ProposerKey is the key of the latest recovery of a patient that a guardian proposed.
+func ProposerKey(h emr.Handle, guardian string) Key {
+	return key(TypeRecoveryByProposer, string(h), guardian)
+}
 
 // PatientKeysKey is the key of a version of a patient's keys that was replaced.
 func PatientKeysKey(h emr.Handle, version uint32) Key {
@@ -119,6 +173,52 @@ type RotateClinicianKeysArgs struct {
 // ClinicianStatusArgs names a clinician of the caller's own organisation.
 type ClinicianStatusArgs struct {
 	Clinician emr.ClinicianID `json:"clinician"`
+}
+
+// SetGuardiansArgs replaces the signer's guardian set. Version is that of the set
+// that is replaced, 0 when there is none. Guardians are handles and clinician ids,
+// sorted. No guardians, with threshold and hours 0, allow no recovery any more.
+type SetGuardiansArgs struct {
+	Patient   emr.Handle `json:"patient"`
+	Version   uint32     `json:"version"`
+	Guardians []string   `json:"guardians"`
+	Threshold uint8      `json:"threshold"`
+	WaitHours uint32     `json:"waitHours"` // 0: DefaultWaitHours
+}
+
+// ProposeRecoveryArgs proposes new keys for a patient. Proof is a ProveKey action
+// of the patient that names the recovery, signed by Consent.
+type ProposeRecoveryArgs struct {
+	Recovery emr.RecoveryID   `json:"recovery"`
+	Patient  emr.Handle       `json:"patient"`
+	Consent  emr.PinnedKey    `json:"consent"`
+	Hybrid   []byte           `json:"hybrid"`
+	Proof    emr.SignedAction `json:"proof"`
+}
+
+// ApproveRecoveryArgs is a guardian's approval. Claim is the recovery's: it names
+// the new keys, so that the approval is of these and no others.
+type ApproveRecoveryArgs struct {
+	Recovery emr.RecoveryID `json:"recovery"`
+	Patient  emr.Handle     `json:"patient"`
+	Claim    emr.Digest     `json:"claim"`
+}
+
+// RecoveryArgs names a recovery of the signer.
+type RecoveryArgs struct {
+	Recovery emr.RecoveryID `json:"recovery"`
+	Patient  emr.Handle     `json:"patient"`
+}
+
+// RecoveryQuery names a recovery.
+type RecoveryQuery struct {
+	Recovery emr.RecoveryID `json:"recovery"`
+}
+
+// RecoveryPage is a page of recoveries, newest first.
+type RecoveryPage struct {
+	Items    []emr.Recovery `json:"items"`
+	Bookmark string         `json:"bookmark"`
 }
 
 // PatientKeysQuery names a version of a patient's keys, from 0.

@@ -43,6 +43,11 @@ func rules() map[string]rule {
 		ledgerapi.CloseEmergency:   anyOf(ledger.CloseEmergency),
 		ledgerapi.ReviewEmergency:  anyOf(ledger.ReviewEmergency),
 		ledgerapi.ContestEmergency: anyOf(ledger.ContestEmergency),
+		ledgerapi.SetGuardians:     anyOf(ledger.SetGuardians),
+		ledgerapi.ProposeRecovery:  anyOf(ledger.ProposeRecovery),
+		ledgerapi.ApproveRecovery:  anyOf(ledger.ApproveRecovery),
+		ledgerapi.VetoRecovery:     anyOf(ledger.VetoRecovery),
+		ledgerapi.CompleteRecovery: anyOf(ledger.CompleteRecovery),
 	}
 }
 

@@ -55,8 +55,13 @@ func (d *Door) handlers() map[string]handler {
 		"consent.list":     paged(d.service.Consents),
 		"consent.preview":  d.previewConsent,
 		// The life of keys and people.
-		"patient.rotate":   d.relay,
-		"clinician.rotate": d.relay,
+		"patient.rotate":    d.relay,
+		"clinician.rotate":  d.relay,
+		"guardians.set":     d.relay,
+		"recovery.propose":  d.relay,
+		"recovery.approve":  d.relay,
+		"recovery.veto":     d.relay,
+		"recovery.complete": d.relay,
 		// Emergency sessions.
 		"emergency.plan":    d.relay,
 		"emergency.open":    d.relay,

@@ -39,10 +39,12 @@ func signerOf(function string) signer {
 // signerOfLife is signerOf for the life of keys and people.
 func signerOfLife(function string) signer {
 	switch function {
-	case ledgerapi.RotatePatientKeys:
+	case ledgerapi.RotatePatientKeys, ledgerapi.SetGuardians, ledgerapi.VetoRecovery, ledgerapi.CompleteRecovery:
 		return byPatient
 	case ledgerapi.RotateClinicianKeys:
 		return byProfessional
+	case ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery:
+		return byEither
 	default:
 		return 0
 	}

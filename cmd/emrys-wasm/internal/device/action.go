@@ -66,6 +66,14 @@ func requestOfLife(function string) any {
 		return new(ledgerapi.RotatePatientKeysArgs)
 	case ledgerapi.RotateClinicianKeys:
 		return new(ledgerapi.RotateClinicianKeysArgs)
+	case ledgerapi.SetGuardians:
+		return new(ledgerapi.SetGuardiansArgs)
+	case ledgerapi.ProposeRecovery:
+		return new(ledgerapi.ProposeRecoveryArgs)
+	case ledgerapi.ApproveRecovery:
+		return new(ledgerapi.ApproveRecoveryArgs)
+	case ledgerapi.VetoRecovery, ledgerapi.CompleteRecovery:
+		return new(ledgerapi.RecoveryArgs)
 	case ledgerapi.ProveKey:
 		return new(ledgerapi.ProveKeyArgs)
 	default:
