@@ -181,7 +181,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: m.Record}, &trail)
 	require.NotEmpty(t, trail.Items)
 
-	shareConsent(t, p, reader, do, ask)
+	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 
 	for _, function := range functions() {
 		require.True(t, called[function], function)
@@ -189,6 +189,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	require.Equal(t, []string{
 		ledgerapi.EventRecordRegistered, ledgerapi.EventAccessRequested, ledgerapi.EventAccessGranted,
 		ledgerapi.EventDisclosed, ledgerapi.EventAccessRevoked, ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
+		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

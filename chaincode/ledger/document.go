@@ -79,6 +79,7 @@ func versionOfGrant(g *emr.Grant) int               { return g.V }
 func versionOfDisclosure(d *emr.Disclosure) int     { return d.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfConsent(c *consent.Consent) int       { return c.V }
+func versionOfDelegation(d *emr.Delegation) int     { return d.V }
 
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {

@@ -23,6 +23,8 @@ const (
 	// Standing consent.
 	AuditConsent           AuditKind = "consent.put"
 	AuditConsentWithdrawal AuditKind = "consent.withdrawn"
+	AuditDelegation        AuditKind = "delegate.named"
+	AuditDelegationEnd     AuditKind = "delegation.ended"
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -38,7 +40,7 @@ type AuditEntry struct {
 	Patient Handle    `json:"patient"`
 	Record  RecordID  `json:"record"`
 	// Actor is a ClinicianID, ActorPatient, or the Handle of another patient (an
-	// attempt); Org the organisation that vouches for it.
+	// attempt, or a delegate who signed); Org the organisation that vouches for it.
 	Actor    string   `json:"actor"`
 	Org      OrgID    `json:"org"`
 	Purpose  Purpose  `json:"purpose"`

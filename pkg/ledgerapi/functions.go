@@ -73,7 +73,7 @@ func SignedTransactions() []string {
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
-		PutConsent, WithdrawConsent,
+		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
 	}
 }
 
@@ -87,7 +87,7 @@ func Queries() []string {
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord,
 		// Standing consent.
-		GetConsent, ListConsents, PreviewConsent,
+		GetConsent, ListConsents, PreviewConsent, ListDelegations,
 	}
 }
 

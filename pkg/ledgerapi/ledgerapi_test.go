@@ -104,6 +104,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.GrantKey("a"), ledgerapi.GrantUseKey("a", 1), ledgerapi.DisclosureKey("a"),
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.ConsentKey("a"), ledgerapi.ConsentVersionKey("a", 1),
+		ledgerapi.DelegationKey("a", "b"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

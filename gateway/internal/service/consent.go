@@ -13,7 +13,7 @@ import (
 )
 
 // errNoStanding: whom a patient trusts is nobody else's to read through a gateway.
-var errNoStanding = emr.E(emr.CodeForbidden, "only patients have a standing consent")
+var errNoStanding = emr.E(emr.CodeForbidden, "only patients have a standing consent or delegates")
 
 // Consent returns a version of the calling patient's standing consent, the current one for 0.
 func (s *Service) Consent(ctx context.Context, who Principal, version uint32) (consent.Consent, error) {
@@ -35,6 +35,19 @@ func (s *Service) Consents(ctx context.Context, who Principal, page Page) (ledge
 	query, err := s.ownQuery(ctx, who, page)
 	if err == nil {
 		err = s.ports.Ledger.Query(ctx, ledgerapi.ListConsents, query, &out)
+	}
+	return out, err
+}
+
+// Delegations lists what the calling patient has delegated.
+func (s *Service) Delegations(ctx context.Context, who Principal, page Page) (ledgerapi.DelegationPage, error) {
+	var out ledgerapi.DelegationPage
+	if !who.IsPatient() {
+		return out, errNoStanding
+	}
+	query, err := s.ownQuery(ctx, who, page)
+	if err == nil {
+		err = s.ports.Ledger.Query(ctx, ledgerapi.ListDelegations, query, &out)
 	}
 	return out, err
 }
