@@ -236,6 +236,18 @@ func TestAGuardianIsNamedAndEndedThroughTheHomeHospital(t *testing.T) {
 	refuses(t, err, emr.CodeForbidden, "no delegate")
 }
 
+func TestAGuardianMayLayItDownThroughAnyHospital(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	args := s.name(t)
+	args.Kind = emr.DelegationGuardian
+	s.Do(t, s.patient, ledgerapi.NameDelegate, args)
+	require.NotEqual(t, s.patient.Org.ID, s.delegate.Org.ID)
+	s.Do(t, s.delegate, ledgerapi.EndDelegation, ledgerapi.EndDelegationArgs{Patient: args.Patient, Delegate: args.Delegate})
+	_, err := s.Try(t, s.delegate, ledgerapi.WithdrawConsent, ledgerapi.WithdrawConsentArgs{Patient: s.patient.Handle})
+	refuses(t, err, emr.CodeForbidden, "no delegate")
+}
+
 func TestDelegationsAreListed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

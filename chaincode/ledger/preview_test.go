@@ -95,6 +95,21 @@ func TestAPreviewGathersTheRecordsThatChangeAlike(t *testing.T) {
 	}}, got.Changes)
 }
 
+// TestAGrantThatTheConsentStopsIsNotOpen: who regains a record by the candidate
+// does not have it now.
+func TestAGrantThatTheConsentStopsIsNotOpen(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.give(t)
+	s.put(t, document(emr.Ask, exclude(person(s.reader.ID))))
+	got := s.preview(t, document(emr.Ask), 0)
+	require.Len(t, got.Changes, 3)
+	for _, change := range got.Changes {
+		require.True(t, change.Gains)
+		require.Empty(t, change.Open)
+	}
+}
+
 // TestAPreviewIsItsEffect puts what was previewed and asks for everything that it told.
 func TestAPreviewIsItsEffect(t *testing.T) {
 	t.Parallel()
