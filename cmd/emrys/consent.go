@@ -18,7 +18,7 @@ import (
 
 func (a *app) consentCommand() *cobra.Command {
 	return group("consent", "Say beforehand who may, who must not, and whom you are asked about",
-		a.consentShowCommand(), a.consentSetCommand(), a.consentPreviewCommand(), a.consentWithdrawCommand())
+		a.consentShowCommand(), a.consentSetCommand(), a.consentPreviewCommand(), a.consentWithdrawCommand(), a.consentAnswerCommand())
 }
 
 func (a *app) consentShowCommand() *cobra.Command {
@@ -249,4 +249,50 @@ asked each time instead, put one whose base is ask.`,
 			})
 		},
 	}
+}
+
+func (a *app) consentAnswerCommand() *cobra.Command {
+	var until string
+	c := &cobra.Command{
+		Use:   "answer",
+		Short: "Answer the waiting requests that your standing consent permits",
+		Long: `Answer the waiting requests that your standing consent permits, each with a grant
+of the one record for the one purpose, and no longer than the consent permits it.
+The decision is made on this device. What is left is for you to answer.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			span, ok := parseSpan(until)
+			if !ok || span <= 0 || span > ledgerapi.MaxGrantDays*day {
+				return emr.Invalid("until", "must be a span like 2h or 30d, at most 365d")
+			}
+			return a.withClient(func(c *client.Client) error {
+				answers, err := c.AnswerStanding(cmd.Context(), span)
+				if err != nil {
+					return err
+				}
+				return a.result(answers, func(w io.Writer) { writeAnswers(w, answers) })
+			})
+		},
+	}
+	c.Flags().StringVar(&until, "until", "24h", "how long a grant lasts at most (2h, 30d)")
+	return c
+}
+
+func writeAnswers(w io.Writer, answers []client.Answered) {
+	if len(answers) == 0 {
+		fields(w, "Waiting", "none")
+		return
+	}
+	var rows [][]string
+	for _, answer := range answers {
+		done, why := "left to you", string(answer.Reason)
+		switch {
+		case answer.Failed != "":
+			done, why = "failed", string(answer.Failed)
+		case answer.Given != nil:
+			done, why = "granted until "+when(answer.Given.Terms.Until), string(answer.Given.Terms.Grant)
+		}
+		rows = append(rows, []string{string(answer.Request), done, why})
+	}
+	table(w, []string{"REQUEST", "ANSWER", "WHY"}, rows)
 }

@@ -50,6 +50,14 @@ func TestAConsentFromTheCommandLine(t *testing.T) {
 	require.Equal(t, consent.Active, current.Status)
 	require.Equal(t, emr.Ask, current.Document.Base)
 
+	d.must(as("author", "access", "request", stored.Record, "--purpose", "TREAT")...)
+	require.Contains(t, d.must(as("patient", "consent", "answer")...), "left to you")
+	all := d.file("all.json", `{"base": "permit", "provisions": [{"effect": "deny", "people": ["`+reader+`"]}]}`)
+	d.must(as("patient", "consent", "set", all)...)
+	require.Contains(t, d.must(as("patient", "consent", "answer", "--until", "2h")...), "granted until")
+	require.Contains(t, d.must(as("patient", "consent", "answer")...), "none")
+	d.must(as("author", "record", "get", stored.Record, "-o", d.path("by author"), "--purpose", "TREAT")...)
+
 	d.must(as("patient", "consent", "withdraw")...)
 	require.Contains(t, d.must(as("patient", "consent", "show")...), "deny to everybody")
 	require.Contains(t, d.refused(7, get...), "consent-withdrawn")
@@ -83,7 +91,8 @@ func TestAConsentOnTheCommandLineIsRefusedBeforeAnythingIsDone(t *testing.T) {
 	d.env["EMRYS_PROFILE"] = d.path("patient")
 	good := d.file("good.json", `{"base":"deny"}`)
 	for _, line := range []string{
-		"consent", "consent show 0", "consent show x", "consent show 1 2", "consent set", "consent preview", "consent withdraw now",
+		"consent", "consent show 0", "consent show x", "consent show 1 2", "consent set", "consent preview", "consent withdraw now", "consent answer now",
+		"consent answer --until 0s", "consent answer --until 2026-01-01", "consent answer --until 366d",
 		"consent set " + good + " --basis x", "consent set " + good + " --basis " + strings.Repeat("A", 64),
 		"consent set " + d.file("empty", ""), "consent set " + d.file("base", `{}`), "consent preview " + d.file("text", "deny everybody"),
 		"consent set " + d.file("unknown", `{"base":"deny","also":1}`), "consent set " + d.file("two", `{"base":"deny"}{}`),

@@ -5,7 +5,6 @@ package client
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/consent"
@@ -14,23 +13,20 @@ import (
 )
 
 // Consent returns a version of the calling patient's standing consent, the current
-// one for 0. It is the gateway's word: what is put is checked by the ledger.
+// one for 0, proven by several organisations.
 func (c *Client) Consent(ctx context.Context, version uint32) (*consent.Consent, error) {
 	if err := c.onlyPatient(); err != nil {
 		return nil, err
 	}
-	named := api.CurrentConsent
-	if version != 0 {
-		named = strconv.FormatUint(uint64(version), 10)
-	}
-	var found consent.Consent
-	if err := c.query(ctx, call{operation: "consent.get", path: []string{named}}, &found); err != nil {
+	query := ledgerapi.ConsentQuery{Patient: c.profile.Handle, Version: version}
+	found, err := proven[consent.Consent](ctx, c, ledgerapi.GetConsent, &query)
+	if err != nil {
 		return nil, err
 	}
 	if found.Patient != c.profile.Handle || version != 0 && found.Version != version {
 		return nil, corrupt("the gateway answered with another consent", nil)
 	}
-	return &found, nil
+	return found, nil
 }
 
 // Consents lists every version of the calling patient's standing consent, newest first.

@@ -66,6 +66,20 @@ func (s *Service) PreviewConsent(
 	return out, err
 }
 
+// errNoConsent is the one answer for absent and foreign consents.
+var errNoConsent = emr.E(emr.CodeNotFound, "there is no such consent of the caller's")
+
+func (s *Service) checkOwnConsent(ctx context.Context, who Principal, patient emr.Handle) error {
+	handle, err := s.patientOf(ctx, who)
+	if err != nil {
+		return err
+	}
+	if patient != handle {
+		return errNoConsent
+	}
+	return nil
+}
+
 func (s *Service) patientOf(ctx context.Context, who Principal) (emr.Handle, error) {
 	if !who.IsPatient() {
 		return "", errNoStanding

@@ -25,6 +25,19 @@ func (w *World) standing(patient emr.Handle) *consent.Consent {
 	return &versions[len(versions)-1]
 }
 
+// version returns a version of the patient's consent, the current one for 0, nil when there is none.
+func (w *World) version(patient emr.Handle, version uint32) *consent.Consent {
+	versions := w.consents[patient]
+	switch {
+	case version == 0:
+		return w.standing(patient)
+	case int(version) > len(versions):
+		return nil
+	default:
+		return &versions[version-1]
+	}
+}
+
 // say decides by the patient's current consent.
 func (w *World) say(who emr.ClinicianID, record *emr.Record, purpose emr.Purpose) consent.Outcome {
 	facts := consent.Facts{Purpose: purpose}.By(w.clinicians[who]).About(record)
@@ -81,14 +94,9 @@ func (w *World) consent(operation string, q *request) (any, error) {
 	patient := emr.Handle(w.actorOf(q.who))
 	switch operation {
 	case "consent.get":
-		version := q.r.PathValue("version")
-		if c := w.standing(patient); c != nil && version == api.CurrentConsent {
+		n, _ := strconv.Atoi(q.r.PathValue("version")) // 0 for the current one
+		if c := w.version(patient, uint32(n)); c != nil {
 			return c, nil
-		}
-		for _, c := range w.consents[patient] {
-			if strconv.Itoa(int(c.Version)) == version {
-				return c, nil
-			}
 		}
 		return nil, emr.E(emr.CodeNotFound, "there is no such consent")
 	case "consent.list":
