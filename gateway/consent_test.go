@@ -122,3 +122,38 @@ func TestAConsentIsItsPatientsAlone(t *testing.T) {
 	}
 	c.atPatient.post("/v1/consents/preview", map[string]any{"patient": c.patient.Handle}).refused(t, emr.CodeInvalid)
 }
+
+// TestADelegatePutsAConsentThroughTheOwnSession: the gateway lets the delegate act
+// as nobody but the delegate; that the delegate may do it is the ledger's word.
+func TestADelegatePutsAConsentThroughTheOwnSession(t *testing.T) {
+	t.Parallel()
+	c := newCare(t)
+	delegate, atDelegate := c.network.patient(t, ledgertest.HospitalB)
+	args := ledgerapi.PutConsentArgs{
+		Patient: c.patient.Handle, Document: excluding(c.reader.ID), Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
+	}
+	put := func() *answer {
+		return atDelegate.post("/v1/consents", c.sign(t, delegate, ledgerapi.PutConsent, args))
+	}
+	put().refused(t, emr.CodeForbidden)
+	name := ledgerapi.NameDelegateArgs{
+		Patient: c.patient.Handle, Delegate: delegate.Handle, Kind: emr.DelegationChosen, Until: c.Now + 60,
+	}
+	atDelegate.post("/v1/delegates", c.sign(t, delegate, ledgerapi.NameDelegate, name)).refused(t, emr.CodeForbidden)
+	c.atReader.get("/v1/delegates").refused(t, emr.CodeForbidden)
+	c.atPatient.post("/v1/delegates", c.sign(t, c.patient, ledgerapi.NameDelegate, name)).into(t, &ledgerapi.Receipt{})
+	put().into(t, &ledgerapi.Receipt{})
+	var current consent.Consent
+	c.atPatient.get("/v1/consents/current").into(t, &current)
+	require.Equal(t, string(delegate.Handle), current.By)
+	atDelegate.post("/v1/consents", c.sign(t, c.patient, ledgerapi.PutConsent, args)).refused(t, emr.CodeInvalid)
+
+	end := ledgerapi.EndDelegationArgs{Patient: c.patient.Handle, Delegate: delegate.Handle}
+	c.atPatient.post("/v1/delegates/end", c.sign(t, c.patient, ledgerapi.EndDelegation, end)).into(t, &ledgerapi.Receipt{})
+	args.Replaces = 1
+	put().refused(t, emr.CodeForbidden)
+	var page ledgerapi.DelegationPage
+	c.atPatient.get("/v1/delegates").into(t, &page)
+	require.Len(t, page.Items, 1)
+	require.Equal(t, emr.DelegationEnded, page.Items[0].Status)
+}

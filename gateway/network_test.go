@@ -355,6 +355,8 @@ func queryConsent(v *ledgertest.View, function string, text []byte) (any, error)
 		return ask(v, text, ledger.ListConsents)
 	case ledgerapi.PreviewConsent:
 		return ask(v, text, ledger.PreviewConsent)
+	case ledgerapi.ListDelegations:
+		return ask(v, text, ledger.ListDelegations)
 	default:
 		return nil, fmt.Errorf("no query %q", function)
 	}

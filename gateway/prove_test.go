@@ -53,6 +53,9 @@ func TestWhoMaySeeARegistryEntryGetsItsProof(t *testing.T) {
 	t.Parallel()
 	c := newCare(t)
 	c.put(t)
+	c.atPatient.post("/v1/consents", c.sign(t, c.patient, ledgerapi.PutConsent, ledgerapi.PutConsentArgs{
+		Patient: c.patient.Handle, Document: excluding(c.reader.ID), Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
+	})).into(t, &ledgerapi.Receipt{})
 	for _, tt := range []struct {
 		name, function string
 		by             *session
@@ -64,6 +67,7 @@ func TestWhoMaySeeARegistryEntryGetsItsProof(t *testing.T) {
 		{"a patient asks for the own entry", ledgerapi.ResolvePatient, c.atPatient, ledgerapi.ResolvePatientQuery{Patient: c.patient.ID}, string(c.patient.Handle)},
 		{"a professional asks for a patient", ledgerapi.ResolvePatient, c.atAuthor, ledgerapi.ResolvePatientQuery{Patient: c.patient.ID}, string(c.scope.ID)},
 		{"a patient asks for an own record", ledgerapi.GetRecord, c.atPatient, ledgerapi.RecordQuery{Record: c.manifest.Record}, c.manifest.CID},
+		{"a patient asks for the own consent", ledgerapi.GetConsent, c.atPatient, ledgerapi.ConsentQuery{Patient: c.patient.Handle}, `"base":"ask"`},
 		{"a professional asks for a record", ledgerapi.GetRecord, c.atAuthor, ledgerapi.RecordQuery{Record: c.manifest.Record}, c.manifest.CID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -89,6 +93,7 @@ func TestProofsThatAreRefused(t *testing.T) {
 	patient := canonical(t, ledgerapi.ResolvePatientQuery{Patient: c.patient.ID})
 	nobody := canonical(t, ledgerapi.ResolvePatientQuery{Patient: ledgertest.ID[emr.PatientID](emr.PatientPrefix)})
 	clinician := canonical(t, ledgerapi.ClinicianQuery{Clinician: c.reader.ID})
+	consented := canonical(t, ledgerapi.ConsentQuery{Patient: c.patient.Handle})
 	for _, tt := range []struct {
 		name               string
 		by                 *session
@@ -102,6 +107,11 @@ func TestProofsThatAreRefused(t *testing.T) {
 		{"an unknown record", c.atAuthor, ledgerapi.GetRecord, absent, emr.CodeNotFound},
 		{"an unknown professional", c.atPatient, ledgerapi.GetClinician,
 			canonical(t, ledgerapi.ClinicianQuery{Clinician: ledgertest.ID[emr.ClinicianID](emr.ClinicianPrefix)}), emr.CodeNotFound},
+		{"another patient cannot see a consent", atOther, ledgerapi.GetConsent, consented, emr.CodeNotFound},
+		{"a professional cannot see a consent", c.atReader, ledgerapi.GetConsent, consented, emr.CodeForbidden},
+		{"a consent that is not there", c.atPatient, ledgerapi.GetConsent, consented, emr.CodeNotFound},
+		{"a consent of no patient", c.atPatient, ledgerapi.GetConsent, `{"patient":"x","version":0}`, emr.CodeNotFound},
+		{"a consent in other words", c.atPatient, ledgerapi.GetConsent, `{"patient":"x"}`, emr.CodeInvalid},
 		{"a query that is not of the registry", c.atPatient, ledgerapi.AuditByPatient, `{}`, emr.CodeInvalid},
 		{"a manifest, which is for gateways", c.atReader, ledgerapi.GetManifest, record, emr.CodeInvalid},
 		{"a transaction", c.atPatient, ledgerapi.RevokeAccess, `{}`, emr.CodeInvalid},

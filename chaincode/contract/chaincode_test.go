@@ -187,7 +187,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.SetEmergencyRules] = true
 	batchThroughTheAdapter(t, r, reader, m.Record)
 	called[ledgerapi.DiscloseBatch] = true
-	shareConsent(t, p, reader, do, ask)
+	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
 		if !slices.Contains(lifeFunctions(), function) {
@@ -202,7 +202,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		// Standing consent, and governance.
-		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,
+		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
+		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

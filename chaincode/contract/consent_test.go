@@ -16,7 +16,7 @@ import (
 
 // shareConsent calls everything about standing consent through the adapter.
 func shareConsent(
-	t *testing.T, p *ledgertest.Patient, reader *ledgertest.Clinician,
+	t *testing.T, p, delegate *ledgertest.Patient, reader *ledgertest.Clinician,
 	do func(ledgertest.Member, string, any), ask func(string, any, any),
 ) {
 	t.Helper()
@@ -39,4 +39,12 @@ func shareConsent(
 	ask(ledgerapi.ListConsents, ledgerapi.PageQuery{Patient: p.Handle}, &versions)
 	require.Len(t, versions.Items, 2)
 	require.Equal(t, consent.Withdrawn, versions.Items[0].Status)
+	do(delegate, ledgerapi.RegisterPatient, delegate.Args())
+	do(p, ledgerapi.NameDelegate, ledgerapi.NameDelegateArgs{
+		Patient: p.Handle, Delegate: delegate.Handle, Kind: emr.DelegationChosen, Until: current.At + 60,
+	})
+	do(delegate, ledgerapi.EndDelegation, ledgerapi.EndDelegationArgs{Patient: p.Handle, Delegate: delegate.Handle})
+	var delegations ledgerapi.DelegationPage
+	ask(ledgerapi.ListDelegations, ledgerapi.PageQuery{Patient: p.Handle}, &delegations)
+	require.Equal(t, emr.DelegationEnded, delegations.Items[0].Status)
 }

@@ -23,6 +23,8 @@ type statement struct {
 	action  *emr.Action
 	digest  emr.Digest
 	gateway *emr.Organisation // that carries it
+	// delegate is who signed for the patient; nil for the patient's own action.
+	delegate *emr.Patient
 }
 
 // open reads a signed action for function and decodes its argument into args. It

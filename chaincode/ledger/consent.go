@@ -37,7 +37,7 @@ func PutConsent(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Patient)
+	patient, err := st.forPatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func WithdrawConsent(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Patient)
+	patient, err := st.forPatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +110,9 @@ func (st *statement) putConsent(
 ) (*ledgerapi.Receipt, error) {
 	next.V, next.Patient, next.Version = emr.DocumentVersion, patient.Handle, numberOf(current)+1
 	next.By, next.Action, next.At = emr.ActorPatient, st.digest, s.Now()
+	if st.delegate != nil {
+		next.By = string(st.delegate.Handle)
+	}
 	if err := put(s, ledgerapi.ConsentKey(patient.Handle), next); err != nil {
 		return nil, err
 	}
@@ -117,7 +120,7 @@ func (st *statement) putConsent(
 		return nil, err
 	}
 	id := number(next.Version)
-	entry := byThePatient(patient, kind, id)
+	entry := st.entry(patient, kind, id)
 	entry.Consent = next.Version
 	if err := audit(s, entry); err != nil {
 		return nil, err

@@ -83,6 +83,7 @@ func versionOfConstitution(c *emr.Constitution) int { return c.V }
 func versionOfRelease(r *emr.PublishedRelease) int  { return r.V }
 func versionOfAudit(a *emr.AuditEntry) int          { return a.V }
 func versionOfConsent(c *consent.Consent) int       { return c.V }
+func versionOfDelegation(d *emr.Delegation) int     { return d.V }
 func versionOfPatientKeys(k *emr.PatientKeys) int   { return k.V }
 func versionOfGuardians(g *emr.GuardianSet) int     { return g.V }
 func versionOfRecovery(r *emr.Recovery) int         { return r.V }

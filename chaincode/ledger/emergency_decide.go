@@ -109,6 +109,8 @@ type opening struct {
 // decide decides whether a session may be opened. Ask means that a second person must confirm.
 func (o *opening) decide(now emr.Time) verdict {
 	switch {
+	case o.clinician.Status.Denial() != "":
+		return deny(o.clinician.Status.Denial())
 	case !mayTreatEmergencies(o.clinician.Role):
 		return deny(emr.ReasonRole)
 	case !o.args.Purpose.Emergency():
@@ -171,6 +173,8 @@ func decideConfirmation(
 		return deny(emr.ReasonSelfConfirmed)
 	case second.Org == session.Org:
 		return deny(emr.ReasonOrgConfirmed)
+	case second.Status.Denial() != "":
+		return deny(second.Status.Denial())
 	case !mayTreatEmergencies(second.Role) && second.Role != emr.RolePrivacyOfficer:
 		return deny(emr.ReasonRole)
 	case !fresh(presence, issued, now):
@@ -189,6 +193,8 @@ func decideReview(session *emr.Emergency, reviewer *emr.Clinician, opened, confi
 	switch {
 	case samePerson(opened, reviewer), confirmed != nil && samePerson(confirmed, reviewer):
 		return deny(emr.ReasonSelfReviewed)
+	case reviewer.Status.Denial() != "":
+		return deny(reviewer.Status.Denial())
 	case reviewer.Role != emr.RolePrivacyOfficer:
 		return deny(emr.ReasonRole)
 	case !standing, slices.ContainsFunc(session.Reviews, again):

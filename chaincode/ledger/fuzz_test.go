@@ -47,6 +47,8 @@ func FuzzSignedArguments(f *testing.F) {
 		s.ask(s.record.Record), s.read(""), s.record, s.Grant(s.scope, s.reader, s.record.Record), s.patient.Args(), s.reader.Args(),
 		ledgerapi.PublishScopesArgs{Patient: s.patient.Handle}, ledgerapi.OpenTicketArgs{},
 		ledgerapi.AnswerRelationshipArgs{Patient: s.patient.Handle, Hospital: ledgertest.HospitalA},
+		s.consentArgs(f, document(emr.Ask, exclude(person(s.reader.ID)))), ledgerapi.WithdrawConsentArgs{Patient: s.patient.Handle},
+		ledgerapi.NameDelegateArgs{Patient: s.patient.Handle, Kind: emr.DelegationChosen},
 	} {
 		b, err := emr.Canonical(seed)
 		require.NoError(f, err)

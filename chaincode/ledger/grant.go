@@ -20,7 +20,7 @@ func GrantAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Terms.Patient)
+	patient, err := st.forPatient(s, args.Terms.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func GrantAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := st.putSigned(s, ledgerapi.FragmentKey(grant.ID)); err != nil {
 		return nil, err
 	}
-	if err := auditEach(s, grant.Terms.Records, grantEntry(patient, grant, emr.AuditGrant)); err != nil {
+	if err := auditEach(s, grant.Terms.Records, st.grantEntry(patient, grant, emr.AuditGrant)); err != nil {
 		return nil, err
 	}
 	if err := emit(s, ledgerapi.EventAccessGranted, ledgerapi.Event{ID: string(grant.ID)}); err != nil {
@@ -138,8 +138,8 @@ func answerRequest(s State, args *ledgerapi.GrantAccessArgs) error {
 	return put(s, ledgerapi.RequestKey(request.ID), request)
 }
 
-func grantEntry(patient *emr.Patient, grant *emr.Grant, kind emr.AuditKind) emr.AuditEntry {
-	entry := byThePatient(patient, kind, string(grant.ID))
+func (st *statement) grantEntry(patient *emr.Patient, grant *emr.Grant, kind emr.AuditKind) emr.AuditEntry {
+	entry := st.entry(patient, kind, string(grant.ID))
 	if len(grant.Terms.Purposes) == 1 {
 		entry.Purpose = grant.Terms.Purposes[0]
 	}
@@ -155,7 +155,7 @@ func RevokeAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Patient)
+	patient, err := st.forPatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func RevokeAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := s.PurgePrivate(ledgerapi.FragmentKey(grant.ID)); err != nil {
 		return nil, fmt.Errorf("ledger: purge fragments: %w", err)
 	}
-	if err := auditEach(s, grant.Terms.Records, grantEntry(patient, grant, emr.AuditRevocation)); err != nil {
+	if err := auditEach(s, grant.Terms.Records, st.grantEntry(patient, grant, emr.AuditRevocation)); err != nil {
 		return nil, err
 	}
 	if err := emit(s, ledgerapi.EventAccessRevoked, ledgerapi.Event{ID: string(grant.ID)}); err != nil {

@@ -92,19 +92,8 @@ func (b *outlook) hash() (emr.Digest, error) {
 // checkPreviewed refuses a consent whose preview no longer shows what it would do.
 func checkPreviewed(s Lookup, args *ledgerapi.PutConsentArgs, current *consent.Consent) error {
 	p := &args.Previewed
-	if p.People == nil || len(p.People) > ledgerapi.MaxPreviewPeople || !rising(p.People) {
-		return emr.Invalid("previewed.people", "must be a list of at most 100 professionals, sorted, none twice")
-	}
-	for _, id := range p.People {
-		if err := emr.CheckID("previewed.people", id); err != nil {
-			return err
-		}
-	}
-	if p.Basis.IsZero() {
-		if p.At != 0 || len(p.People) > 0 {
-			return emr.Invalid("previewed.basis", "must be present when anything else of a preview is")
-		}
-		return nil
+	if err := checkPreviewForm(p); err != nil || p.Basis.IsZero() {
+		return err
 	}
 	if p.At <= 0 || p.At > s.Now().Add(emr.MaxActionSkew) {
 		return emr.Invalid("previewed.at", "must be the time of the preview")
@@ -120,6 +109,21 @@ func checkPreviewed(s Lookup, args *ledgerapi.PutConsentArgs, current *consent.C
 	turned := args.Document.Turns(p.At, s.Now()) || current != nil && current.Document.Turns(p.At, s.Now())
 	if hash != p.Basis || turned {
 		return &emr.Error{Code: emr.CodeStale, Field: "previewed.basis", Message: "what the preview showed has changed; preview again"}
+	}
+	return nil
+}
+
+func checkPreviewForm(p *ledgerapi.Previewed) error {
+	if p.People == nil || len(p.People) > ledgerapi.MaxPreviewPeople || !rising(p.People) {
+		return emr.Invalid("previewed.people", "must be a list of at most 100 professionals, sorted, none twice")
+	}
+	for _, id := range p.People {
+		if err := emr.CheckID("previewed.people", id); err != nil {
+			return err
+		}
+	}
+	if p.Basis.IsZero() && (p.At != 0 || len(p.People) > 0) {
+		return emr.Invalid("previewed.basis", "must be present when anything else of a preview is")
 	}
 	return nil
 }

@@ -77,6 +77,39 @@ func TestAPreviewShowsWhoGainsAndWhoLosesWhat(t *testing.T) {
 	require.Empty(t, s.preview(t, s.consent(t, 0).Document, 0).Changes, "putting the same changes nothing")
 }
 
+func TestAPreviewGathersTheRecordsThatChangeAlike(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	other := s.Record(t, s.author, s.scope, emr.ClassPrescription)
+	guarded := s.labelled(t, emr.LabelHIV)
+	scope := s.Grant(s.scope, s.reader)
+	s.Do(t, s.patient, ledgerapi.GrantAccess, scope)
+	got := s.preview(t, document(emr.Ask, exclude(func(p *consent.Provision) {
+		p.People, p.Purposes = []emr.ClinicianID{s.reader.ID}, []emr.Purpose{emr.PurposeTreatment}
+	})), 0)
+	require.Equal(t, []ledgerapi.ConsentChange{{
+		Person: s.reader.ID, Hospital: ledgertest.HospitalB, Role: emr.RolePhysician, Purpose: emr.PurposeTreatment,
+		Before: emr.Ask, After: emr.Deny, Reason: emr.ReasonConsentDenies,
+		Records: []emr.RecordID{guarded.Record, other.Record, s.record.Record},
+		Open:    []emr.RecordID{other.Record, s.record.Record}, // a grant of a scope does not open what is guarded
+	}}, got.Changes)
+}
+
+// TestAGrantThatTheConsentStopsIsNotOpen: who regains a record by the candidate
+// does not have it now.
+func TestAGrantThatTheConsentStopsIsNotOpen(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.give(t)
+	s.put(t, document(emr.Ask, exclude(person(s.reader.ID))))
+	got := s.preview(t, document(emr.Ask), 0)
+	require.Len(t, got.Changes, 3)
+	for _, change := range got.Changes {
+		require.True(t, change.Gains)
+		require.Empty(t, change.Open)
+	}
+}
+
 // TestAPreviewIsItsEffect puts what was previewed and asks for everything that it told.
 func TestAPreviewIsItsEffect(t *testing.T) {
 	t.Parallel()

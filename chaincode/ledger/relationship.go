@@ -73,7 +73,7 @@ func AnswerRelationship(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Patient)
+	patient, err := st.forPatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func AnswerRelationship(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry := byThePatient(patient, emr.AuditRelationship, string(args.Hospital))
+	entry := st.entry(patient, emr.AuditRelationship, string(args.Hospital))
 	entry.Decision, err = answer(answered, args.Accept)
 	if err != nil {
 		return nil, err

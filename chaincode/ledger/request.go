@@ -152,7 +152,7 @@ func RefuseAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	patient, err := st.byPatient(s, args.Patient)
+	patient, err := st.forPatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func RefuseAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := put(s, ledgerapi.RequestKey(request.ID), request); err != nil {
 		return nil, err
 	}
-	entry := byThePatient(patient, emr.AuditRefusal, string(request.ID))
+	entry := st.entry(patient, emr.AuditRefusal, string(request.ID))
 	entry.Record, entry.Purpose, entry.Decision, entry.Reason = request.Record, request.Purpose, request.Decision, request.Reason
 	if err := audit(s, entry); err != nil {
 		return nil, err

@@ -24,6 +24,8 @@ type scene struct {
 	reader  *ledgertest.Clinician
 	scope   *emr.Scope
 	record  *emr.Manifest
+	// delegate signs for the patient where a test wants one.
+	delegate *ledgertest.Patient
 }
 
 func newScene(t testing.TB) *scene {

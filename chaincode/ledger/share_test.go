@@ -46,6 +46,13 @@ func share(t testing.TB, check func(*ledgertest.Tx, string, []byte, any, error))
 	require.NoError(t, err)
 	s.put(t, consent.Document{Base: emr.Deny})
 	s.withdraw(t)
+	delegate := s.Patient(t, ledgertest.HospitalB)
+	s.Do(t, s.patient, ledgerapi.NameDelegate, ledgerapi.NameDelegateArgs{
+		Patient: s.patient.Handle, Delegate: delegate.Handle, Kind: emr.DelegationChosen, Until: s.Now + 60,
+	})
+	s.Do(t, delegate, ledgerapi.EndDelegation,
+		ledgerapi.EndDelegationArgs{Patient: s.patient.Handle, Delegate: delegate.Handle})
+	s.delegate = delegate
 	return s
 }
 
@@ -61,6 +68,8 @@ func TestAWholeShareLeavesItsTrail(t *testing.T) {
 	reader, author := string(s.reader.ID), string(s.author.ID)
 	patient, a, b := emr.ActorPatient, ledgertest.HospitalA, ledgertest.HospitalB
 	require.ElementsMatch(t, []emr.AuditEntry{
+		{Kind: emr.AuditDelegationEnd, Actor: string(s.delegate.Handle), Org: b},
+		{Kind: emr.AuditDelegation, Actor: patient, Org: a},
 		{Kind: emr.AuditConsentWithdrawal, Actor: patient, Org: a},
 		{Kind: emr.AuditConsent, Actor: patient, Org: a},
 		{Kind: emr.AuditAttempt, Actor: reader, Org: b, Decision: emr.Deny, Reason: emr.ReasonRevoked},

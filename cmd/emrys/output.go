@@ -152,6 +152,8 @@ func (a *app) advice(e *emr.Error) string {
 		return "ask the patient: emrys access request " + record + " --purpose " + purpose
 	case emr.ReasonNoRelationship:
 		return "a physician proposes one: emrys relationship propose --patient PATIENT"
+	case emr.ReasonConsentDenies, emr.ReasonConsentWithdrawn:
+		return "only the patient can change it: emrys consent show, emrys consent set"
 	case emr.ReasonTicketExpired:
 		return "read again: emrys record get " + record + " -o FILE"
 	}

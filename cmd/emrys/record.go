@@ -40,9 +40,13 @@ func (a *app) showCommand() *cobra.Command {
 }
 
 func writeRecord(w io.Writer, r *emr.Record) {
+	restricted := ""
+	if r.Restricted {
+		restricted = "yes: the author has labelled it as sensitive"
+	}
 	fields(w,
 		"Record", string(r.ID), "Class", string(r.Class), "Level", string(r.Level), "Hospital", string(r.Hospital),
 		"Author", string(r.Author), "Registered", when(r.Registered), "Version", strconv.FormatUint(uint64(r.Version), 10),
-		"Previous", string(r.Previous), "Superseded by", string(r.SupersededBy), "Ciphertext", size(r.CipherSize),
+		"Previous", string(r.Previous), "Superseded by", string(r.SupersededBy), "Restricted", restricted, "Ciphertext", size(r.CipherSize),
 		"Content id", r.CID, "SHA-256", r.Digest.String())
 }

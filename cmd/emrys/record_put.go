@@ -19,6 +19,7 @@ import (
 type putFlags struct {
 	patient, class, contentType, previous string
 	pad                                   bool
+	labels                                []string
 }
 
 func (a *app) putCommand() *cobra.Command {
@@ -43,6 +44,7 @@ Classes: ` + strings.Join(classes, ", "),
 	c.Flags().StringVar(&f.contentType, "type", "", "media type (default: told from the first bytes)")
 	c.Flags().StringVar(&f.previous, "previous", "", "the version that this one replaces, rec_…")
 	c.Flags().BoolVar(&f.pad, "pad", false, "pad the content, so that its stored length says less (up to 12 % longer)")
+	c.Flags().StringSliceVar(&f.labels, "label", nil, "a sensitivity label: 42-cfr-part-2, genetic, hiv, mental-health, reproductive; may be repeated")
 	return c
 }
 
@@ -59,6 +61,13 @@ func (f putFlags) parse() (client.Upload, error) {
 		if u.Previous, err = emr.ParseID[emr.RecordID]("previous", f.previous); err != nil {
 			return u, err
 		}
+	}
+	for _, text := range f.labels {
+		label, err := emr.ParseLabel("label", text)
+		if err != nil {
+			return u, err
+		}
+		u.Labels = append(u.Labels, label)
 	}
 	u.ContentType, u.Pad = f.contentType, f.pad
 	return u, nil

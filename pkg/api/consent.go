@@ -31,5 +31,11 @@ func consentOperations() []Operation {
 			Query: pageQuery(), Out: ledgerapi.ConsentPage{}, Summary: "Every version of the calling patient's standing consent, newest first"},
 		{Name: "consent.preview", Method: "POST", Path: "/v1/consents/preview", Access: AccessPerson, Shape: ShapeJSON,
 			In: ConsentPreviewRequest{}, Out: ledgerapi.ConsentPreview{}, Summary: "Who would gain and who would lose what by a document"},
+		{Name: "delegate.name", Method: "POST", Path: "/v1/delegates", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.NameDelegate, Out: ledgerapi.Receipt{}, Summary: "Let another patient sign for the caller until a time"},
+		{Name: "delegate.end", Method: "POST", Path: "/v1/delegates/end", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.EndDelegation, Out: ledgerapi.Receipt{}, Summary: "End a delegation, as its patient or its delegate"},
+		{Name: "delegate.list", Method: "GET", Path: "/v1/delegates", Access: AccessPerson, Shape: ShapeJSON,
+			Query: pageQuery(), Out: ledgerapi.DelegationPage{}, Summary: "Whom the calling patient lets sign, ended delegations included"},
 	}
 }

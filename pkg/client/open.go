@@ -188,16 +188,18 @@ type facts struct {
 	cipherSize uint64
 	version    uint32
 	previous   emr.RecordID
+	restricted bool
 }
 
 func (v *verifier) compareManifest() error {
 	r, m := &v.opening.Manifest.Record, &v.manifest
 	public := facts{
 		r.ID, r.Patient, r.Scope, r.Class, r.Level, string(r.Author), r.CID, r.Digest, r.CipherSize, r.Version, r.Previous,
+		r.Restricted,
 	}
 	signed := facts{
 		m.Record, m.Patient, m.Scope, m.Class, m.Level, string(v.opening.Manifest.Author.ID), m.CID, m.Digest, m.CipherSize,
-		m.Version, m.Previous,
+		m.Version, m.Previous, len(m.Labels) > 0,
 	}
 	if public != signed {
 		return corrupt("the author's manifest and the public record do not agree", nil)

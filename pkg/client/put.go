@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/emrys-health/emrys/pkg/api"
@@ -32,6 +33,9 @@ type Upload struct {
 	Class   emr.Class
 	// ContentType is an IANA media type; empty lets the first bytes decide.
 	ContentType string
+	// Labels are the sensitivity labels, in any order. They stay in private data; the
+	// ledger shows in public only that there are some.
+	Labels []emr.Label
 	// Previous is the version that this one replaces; empty for a first version.
 	Previous emr.RecordID
 	// Size is the length of the content in bytes, or -1 when it is not known.
@@ -124,11 +128,20 @@ func (c *Client) newWriting(ctx context.Context, u Upload) (*writing, error) {
 	w.manifest = emr.Manifest{
 		Patient: patient.Patient.Handle, Scope: scope.ID, Epoch: scope.Epoch, Class: u.Class, Level: u.Class.Level(),
 		Version: 1, ContentType: u.ContentType, SegmentSize: seal.SegmentSize, Threshold: n.Threshold,
+		Labels: labels(u.Labels),
 	}
 	if err := w.follow(ctx, u.Previous); err != nil {
 		return nil, err
 	}
 	return w, w.draw()
+}
+
+// labels returns a list in the form of a manifest: sorted, none twice, nil when empty.
+func labels(list []emr.Label) []emr.Label {
+	if len(list) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
 // scopeForLevel picks the newest epoch of the patient's scope for a level.

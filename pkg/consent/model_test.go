@@ -316,3 +316,21 @@ func TestExcludesMeansDeniedEveryRecord(t *testing.T) {
 		}
 	})
 }
+
+// TestAPermitLastsExactlyAsLongAsItIsSaid compares with a look at every second.
+func TestAPermitLastsExactlyAsLongAsItIsSaid(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		c, f, now := drawConsent(rt), drawFacts(rt), moment(rt, "now")
+		until := now + emr.Time(rapid.IntRange(0, 8).Draw(rt, "span"))
+		want := now
+		for want < until {
+			if decision, _ := told(c, f, want); decision != emr.Permit {
+				break
+			}
+			want++
+		}
+		require.Equal(rt, want, consent.Lasts(c, f, now, until))
+	})
+	require.Equal(t, start, consent.Lasts(nil, facts(), start, start+9))
+}

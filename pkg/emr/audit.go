@@ -23,6 +23,8 @@ const (
 	// Standing consent.
 	AuditConsent           AuditKind = "consent.put"       // the patient put a version of the standing consent
 	AuditConsentWithdrawal AuditKind = "consent.withdrawn" // the patient withdrew the standing consent
+	AuditDelegation        AuditKind = "delegate.named"    // the patient named a delegate
+	AuditDelegationEnd     AuditKind = "delegation.ended"  // a delegation was ended before its time
 	// The life of keys and people. Entries about a clinician name no patient.
 	AuditKeys      AuditKind = "keys.replaced"        // somebody replaced pinned keys
 	AuditClinician AuditKind = "clinician.registered" // a clinician registered, or renewed the certificate
@@ -60,7 +62,8 @@ type AuditEntry struct {
 	Patient Handle    `json:"patient"`
 	Record  RecordID  `json:"record"`
 	// Actor is a ClinicianID, ActorPatient, ActorAdmin, or the Handle of another
-	// patient (an attempt, a guardian); Org the organisation that vouches for it.
+	// patient (an attempt, a guardian, a delegate who signed); Org the organisation
+	// that vouches for it.
 	Actor    string   `json:"actor"`
 	Org      OrgID    `json:"org"`
 	Purpose  Purpose  `json:"purpose"`
@@ -83,7 +86,7 @@ type AuditEntry struct {
 func (k AuditKind) Chained() bool {
 	switch k {
 	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
-		AuditConsent, AuditConsentWithdrawal,
+		AuditConsent, AuditConsentWithdrawal, AuditDelegation, AuditDelegationEnd,
 		AuditKeys, AuditGuardians, AuditRecoveryProposed, AuditRecoveryApproved, AuditRecoveryVetoed, AuditRecoveryCompleted, AuditRecoveryEnded,
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
 		AuditEmergencyContested, AuditEmergencyPlan:

@@ -23,7 +23,7 @@ const (
 	PreviewConsent = "PreviewConsent" // PreviewConsentQuery -> ConsentPreview
 )
 
-// EventConsentChanged: a consent was put or withdrawn. ID is the digest of the
+// EventConsentChanged tells that a consent was put or withdrawn. ID is the digest of the
 // signed action: an event names no patient.
 const EventConsentChanged = "consent.changed"
 

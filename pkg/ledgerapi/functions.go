@@ -88,7 +88,7 @@ func SignedTransactions() []string {
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
-		PutConsent, WithdrawConsent,
+		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
 	}, lifeTransactions(), emergencyTransactions())
 }
 
@@ -109,7 +109,7 @@ func OrganisationTransactions() []string {
 // takes back, refuses, declines or contests, and those that end or judge an emergency.
 func Unstoppable() []string {
 	return []string{
-		RevokeAccess, RefuseAccess, WithdrawConsent, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
+		RevokeAccess, RefuseAccess, WithdrawConsent, EndDelegation, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
 		ReviewEmergency,
 	}
 }
@@ -123,7 +123,7 @@ func Queries() []string {
 		// Governance.
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
-		GetConsent, ListConsents, PreviewConsent,
+		GetConsent, ListConsents, PreviewConsent, ListDelegations,
 	}, lifeQueries(), emergencyQueries())
 }
 

@@ -105,6 +105,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.GrantKey("a"), ledgerapi.GrantUseKey("a", 1), ledgerapi.DisclosureKey("a"),
 		ledgerapi.ActionKey(emr.Digest{}), ledgerapi.CoveringKey("a", "b"), ledgerapi.LinkKey("a"), ledgerapi.ManifestKey("a"),
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.ConsentKey("a"), ledgerapi.ConsentVersionKey("a", 1),
+		ledgerapi.DelegationKey("a", "b"),
 		ledgerapi.PatientKeysKey("a", 1), ledgerapi.ClinicianKeysKey("a", 1), ledgerapi.RetiredKey("a", []byte("b")),
 		ledgerapi.AuditHeadKey("a"),
 		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),

@@ -31,6 +31,8 @@ func rules() map[string]rule {
 		// Standing consent.
 		ledgerapi.PutConsent:      anyOf(ledger.PutConsent),
 		ledgerapi.WithdrawConsent: anyOf(ledger.WithdrawConsent),
+		ledgerapi.NameDelegate:    anyOf(ledger.NameDelegate),
+		ledgerapi.EndDelegation:   anyOf(ledger.EndDelegation),
 		// The life of keys and people.
 		ledgerapi.RotatePatientKeys:   anyOf(ledger.RotatePatientKeys),
 		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),

@@ -23,7 +23,7 @@ func signerOf(function string) signer {
 	switch function {
 	case ledgerapi.RegisterPatient, ledgerapi.PublishScopes, ledgerapi.AnswerRelationship,
 		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess,
-		ledgerapi.PutConsent, ledgerapi.WithdrawConsent,
+		ledgerapi.PutConsent, ledgerapi.WithdrawConsent, ledgerapi.NameDelegate, ledgerapi.EndDelegation,
 		ledgerapi.SetEmergencyPlan, ledgerapi.ContestEmergency:
 		return byPatient
 	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess,

@@ -13,7 +13,7 @@ import (
 )
 
 // errNoStanding: whom a patient trusts is nobody else's to read through a gateway.
-var errNoStanding = emr.E(emr.CodeForbidden, "only patients have a standing consent")
+var errNoStanding = emr.E(emr.CodeForbidden, "only patients have a standing consent or delegates")
 
 // Consent returns a version of the calling patient's standing consent, the current one for 0.
 func (s *Service) Consent(ctx context.Context, who Principal, version uint32) (consent.Consent, error) {
@@ -39,6 +39,19 @@ func (s *Service) Consents(ctx context.Context, who Principal, page Page) (ledge
 	return out, err
 }
 
+// Delegations lists what the calling patient has delegated.
+func (s *Service) Delegations(ctx context.Context, who Principal, page Page) (ledgerapi.DelegationPage, error) {
+	var out ledgerapi.DelegationPage
+	if !who.IsPatient() {
+		return out, errNoStanding
+	}
+	query, err := s.ownQuery(ctx, who, page)
+	if err == nil {
+		err = s.ports.Ledger.Query(ctx, ledgerapi.ListDelegations, query, &out)
+	}
+	return out, err
+}
+
 // PreviewConsent tells what would change if the calling patient put a document.
 func (s *Service) PreviewConsent(
 	ctx context.Context, who Principal, in api.ConsentPreviewRequest,
@@ -51,6 +64,20 @@ func (s *Service) PreviewConsent(
 	query := ledgerapi.PreviewConsentQuery{Patient: handle, Document: in.Document, Limit: in.Limit, Bookmark: in.Cursor}
 	err = s.ports.Ledger.Query(ctx, ledgerapi.PreviewConsent, query, &out)
 	return out, err
+}
+
+// errNoConsent is the one answer for absent and foreign consents.
+var errNoConsent = emr.E(emr.CodeNotFound, "there is no such consent of the caller's")
+
+func (s *Service) checkOwnConsent(ctx context.Context, who Principal, patient emr.Handle) error {
+	handle, err := s.patientOf(ctx, who)
+	if err != nil {
+		return err
+	}
+	if patient != handle {
+		return errNoConsent
+	}
+	return nil
 }
 
 func (s *Service) patientOf(ctx context.Context, who Principal) (emr.Handle, error) {

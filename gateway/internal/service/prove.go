@@ -60,6 +60,12 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		}
 		_, err := s.Record(ctx, who, query.Record)
 		return query, err
+	case ledgerapi.GetConsent:
+		var query ledgerapi.ConsentQuery
+		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
+			return nil, err
+		}
+		return query, s.checkOwnConsent(ctx, who, query.Patient)
 	default:
 		return nil, emr.Invalid("function", "is not a query of the registry")
 	}

@@ -52,7 +52,10 @@ func (w *World) decide(q *request, view *ledgerapi.ManifestView, args *ledgerapi
 	}
 	g := w.grant(args.Grant)
 	now := emr.TimeOf(time.Now())
+	said := w.say(emr.ClinicianID(q.who.id), &view.Record, args.Purpose)
 	switch {
+	case w.standing(view.Record.Patient) != nil && said.Decision == emr.Deny:
+		return emr.Deny, said.Reason
 	case g == nil:
 		return emr.Deny, emr.ReasonNoGrant
 	case string(g.Terms.Grantee) != q.who.id:

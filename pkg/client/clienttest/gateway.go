@@ -109,6 +109,7 @@ func WriteProblem(rw http.ResponseWriter, err error) {
 	statuses := map[emr.Code]int{
 		emr.CodeInvalid: 400, emr.CodeUnauthenticated: 401, emr.CodeForbidden: 403, emr.CodeNotFound: 404, emr.CodeExists: 409,
 		emr.CodeConflict: 409, emr.CodeRule: 422, emr.CodeUnavailable: 503, emr.CodeTimeout: 504, emr.CodeUnknownOutcome: 504,
+		emr.CodeStale: 409, emr.CodeGone: 410,
 	}
 	p := emr.Public(err)
 	status := statuses[p.Code]
@@ -301,7 +302,7 @@ func (w *World) list(operation string, q *request) (any, error) {
 			return ledgerapi.AuditPage{Items: items, Bookmark: next}
 		})
 	}
-	return nil, emr.E(emr.CodeUnsupported, "operation "+operation+" is not offered here")
+	return w.consent(operation, q)
 }
 
 // pageOf returns what fits, newest first, a page at a time. A bookmark is an offset.

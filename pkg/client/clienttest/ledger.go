@@ -124,6 +124,10 @@ func (w *World) transact(function string, q *request, receipt *ledgerapi.Receipt
 		return w.revokeAccess(q, receipt)
 	case ledgerapi.Disclose:
 		return w.disclose(q, receipt)
+	case ledgerapi.PutConsent:
+		return w.putConsent(q, receipt)
+	case ledgerapi.WithdrawConsent:
+		return w.withdrawConsent(q, receipt)
 	default:
 		return nil, emr.E(emr.CodeUnsupported, function)
 	}
@@ -244,6 +248,7 @@ func (w *World) registerRecord(q *request, receipt *ledgerapi.Receipt) (any, err
 			V: 1, ID: m.Record, Patient: m.Patient, Scope: m.Scope, Class: m.Class, Level: m.Level, Author: author.ID,
 			Hospital: author.Org, CID: m.CID, Digest: m.Digest, CipherSize: m.CipherSize, Manifest: q.signed.Digest(),
 			Series: series, Version: m.Version, Previous: m.Previous, Registered: receipt.At,
+			Restricted: len(m.Labels) > 0,
 		},
 		Signed: q.signed, Author: *author, Scope: view.Scopes[at],
 	}
@@ -268,6 +273,12 @@ func (w *World) requestAccess(q *request, receipt *ledgerapi.Receipt) (any, erro
 	}
 	if !q.who.role.MayUse(args.Purpose) {
 		made.Decision, made.Reason, made.Status = emr.Deny, emr.ReasonPurpose, emr.RequestClosed
+	}
+	if said := w.say(made.By, &view.Record, made.Purpose); w.standing(made.Patient) != nil {
+		made.Reason, made.Consent = said.Reason, said.Version
+		if said.Decision == emr.Deny {
+			made.Decision, made.Status = emr.Deny, emr.RequestClosed
+		}
 	}
 	w.requests = append(w.requests, made)
 	w.asked[made.ID] = q.signed

@@ -118,6 +118,11 @@ func (w *World) entry(asked *api.ProofRequest) (any, error) {
 			}
 			return view.Record, true
 		})
+	case ledgerapi.GetConsent:
+		return find(asked, func(query ledgerapi.ConsentQuery) (any, bool) {
+			c := w.version(query.Patient, query.Version)
+			return c, c != nil
+		})
 	}
 	return nil, emr.Invalid("function", "is not a query of the registry")
 }

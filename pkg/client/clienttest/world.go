@@ -28,6 +28,7 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/attest/attesttest"
+	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/pre"
@@ -58,6 +59,7 @@ type World struct {
 	fragments   map[emr.GrantID][]emr.SealedFragment
 	disclosures map[emr.DisclosureID]*emr.Disclosure
 	relations   []emr.Relationship
+	consents    map[emr.Handle][]consent.Consent // by version
 	audit       []emr.AuditEntry
 	spent       map[emr.Digest]ledgerapi.SpentAction
 	uploads     map[string][]byte
@@ -134,6 +136,7 @@ func New(tb testing.TB) *World {
 		fragments:   map[emr.GrantID][]emr.SealedFragment{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
+		consents:    map[emr.Handle][]consent.Consent{},
 		LoseAnswers: map[string]int{}, Misreport: map[string]error{}, Down: map[emr.OrgID]bool{}, Calls: map[string]int{}, TokenLife: 10 * time.Minute,
 		Threshold: 2,
 	}

@@ -50,10 +50,22 @@ func requestOf(function string) any {
 		return new(ledgerapi.DiscloseArgs)
 	case ledgerapi.OpenTicket:
 		return new(ledgerapi.OpenTicketArgs)
+	default:
+		return consentRequestOf(function)
+	}
+}
+
+// consentRequestOf is requestOf for standing consent and delegation.
+func consentRequestOf(function string) any {
+	switch function {
 	case ledgerapi.PutConsent:
 		return new(ledgerapi.PutConsentArgs)
 	case ledgerapi.WithdrawConsent:
 		return new(ledgerapi.WithdrawConsentArgs)
+	case ledgerapi.NameDelegate:
+		return new(ledgerapi.NameDelegateArgs)
+	case ledgerapi.EndDelegation:
+		return new(ledgerapi.EndDelegationArgs)
 	default:
 		return requestOfLife(function)
 	}

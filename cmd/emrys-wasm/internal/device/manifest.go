@@ -87,15 +87,18 @@ type facts struct {
 	digest           emr.Digest
 	cipherSize       uint64
 	version          uint32
+	restricted       bool
 }
 
 func compare(m *emr.Manifest, view *ledgerapi.ManifestView) error {
 	r, s := &view.Record, &view.Scope
 	public := facts{
 		r.ID, r.Previous, r.Patient, r.Scope, r.Class, r.Level, r.Author, r.CID, r.Digest, r.CipherSize, r.Version,
+		r.Restricted,
 	}
 	signed := facts{
 		m.Record, m.Previous, m.Patient, m.Scope, m.Class, m.Level, view.Author.ID, m.CID, m.Digest, m.CipherSize, m.Version,
+		len(m.Labels) > 0,
 	}
 	switch {
 	case public != signed:
