@@ -185,6 +185,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.SetEmergencyRules] = true
 	batchThroughTheAdapter(t, r, reader, m.Record)
 	called[ledgerapi.DiscloseBatch] = true
+	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
+	called[ledgerapi.HoldRecord] = true
 	for _, function := range functions() {
 		require.True(t, called[function], function)
 	}
@@ -195,6 +197,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventEmergencyConfirmed,
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
+		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
 	}, r.fabric.events)
 	for key, value := range r.fabric.public {
 		require.NotContains(t, key+string(value), emr.PatientPrefix)

@@ -74,7 +74,7 @@ func arity(function string) (int, bool) {
 		function == ledgerapi.RecordAttempt, function == ledgerapi.DiscloseBatch, function == getMetadata:
 		return 0, true
 	case slices.Contains(ledgerapi.Queries(), function), function == ledgerapi.RegisterOrganisation,
-		function == ledgerapi.SetEmergencyRules:
+		function == ledgerapi.SetEmergencyRules, function == ledgerapi.HoldRecord:
 		return 1, true
 	default:
 		return 0, false

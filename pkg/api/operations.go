@@ -58,7 +58,7 @@ type Operation struct {
 
 // Operations returns the table. Order is that of the documentation.
 func Operations() []Operation {
-	return slices.Concat(identityOperations(), recordOperations(), sharingOperations(), emergencyOperations())
+	return slices.Concat(identityOperations(), recordOperations(), sharingOperations(), emergencyOperations(), amendmentOperations())
 }
 
 func identityOperations() []Operation {

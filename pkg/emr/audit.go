@@ -27,10 +27,20 @@ const (
 	AuditEmergencyReviewed  AuditKind = "emergency.reviewed"
 	AuditEmergencyContested AuditKind = "emergency.contested"
 	AuditEmergencyPlan      AuditKind = "emergency.plan"
+
+	// Amendments and holds.
+	AuditAmendmentAsked    AuditKind = "amendment.asked"
+	AuditAmendmentAnswered AuditKind = "amendment.answered"
+	AuditAmendmentDisputed AuditKind = "amendment.disputed"
+	AuditRecordHeld        AuditKind = "record.held"
+	AuditRecordReleased    AuditKind = "record.released"
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
 const ActorPatient = "patient"
+
+// ActorAdmin stands for an administrator of Org in the field Actor of an audit entry.
+const ActorAdmin = "admin"
 
 // AuditEntry is one committed fact about a patient's records. Entries are
 // written once and never changed.
@@ -41,14 +51,14 @@ type AuditEntry struct {
 	Kind    AuditKind `json:"kind"`
 	Patient Handle    `json:"patient"`
 	Record  RecordID  `json:"record"`
-	// Actor is a ClinicianID, ActorPatient, or the Handle of another patient (an
+	// Actor is a ClinicianID, ActorPatient, ActorAdmin, or the Handle of another patient (an
 	// attempt); Org the organisation that vouches for it.
 	Actor    string   `json:"actor"`
 	Org      OrgID    `json:"org"`
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant, disclosure or emergency session concerned.
+	// Ref is the id of the request, grant, disclosure, emergency session or amendment concerned.
 	Ref string `json:"ref"`
 	// Sequence counts the entries of chained kinds of one patient from 1, and Previous
 	// is the hash of the one before; both are zero in an entry of another kind.
@@ -63,7 +73,8 @@ func (k AuditKind) Chained() bool {
 	switch k {
 	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
-		AuditEmergencyContested, AuditEmergencyPlan:
+		AuditEmergencyContested, AuditEmergencyPlan,
+		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased:
 		return true
 	default:
 		return false

@@ -34,6 +34,8 @@ type (
 	DisclosureID string
 	// SessionID is one emergency session ("eme_").
 	SessionID string
+	// AmendmentID is one request to correct a record ("amd_").
+	AmendmentID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -49,6 +51,7 @@ const (
 	RequestPrefix    = "req_"
 	DisclosurePrefix = "dis_"
 	SessionPrefix    = "eme_"
+	AmendmentPrefix  = "amd_"
 )
 
 const (
@@ -71,6 +74,7 @@ func (GrantID) prefix() string      { return GrantPrefix }
 func (RequestID) prefix() string    { return RequestPrefix }
 func (DisclosureID) prefix() string { return DisclosurePrefix }
 func (SessionID) prefix() string    { return SessionPrefix }
+func (AmendmentID) prefix() string  { return AmendmentPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

@@ -75,7 +75,7 @@ func SignedTransactions() []string {
 	return slices.Concat([]string{
 		RegisterPatient, RegisterClinician, PublishScopes, ProposeRelationship, AnswerRelationship, RegisterRecord,
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
-	}, emergencyTransactions())
+	}, emergencyTransactions(), amendmentTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -86,6 +86,8 @@ func OrganisationTransactions() []string {
 		SetEmergencyRules,
 		// Batches.
 		DiscloseBatch,
+		// Holds.
+		HoldRecord,
 	}
 }
 
@@ -95,7 +97,7 @@ func Queries() []string {
 		GetOrganisations, ResolvePatient, GetPatient, GetClinician, GetRecord, GetManifest, SearchRecords,
 		ListRelationships, ListRequests, GetRequest, GetRequestAction, ListGrants, GetGrant, GetDisclosure, GetAction,
 		CheckTicket, AuditByPatient, AuditByRecord, GetAuditHead,
-	}, emergencyQueries())
+	}, emergencyQueries(), amendmentQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -106,6 +106,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.FragmentKey("a"), ledgerapi.NoteKey("a"), ledgerapi.AuditHeadKey("a"),
 		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),
 		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
+		ledgerapi.AmendmentKey("a"), ledgerapi.HoldKey("a"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

@@ -48,6 +48,10 @@ func (d *Door) handlers() map[string]handler {
 		"grant.list":           paged(d.service.Grants),
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
+		// Amendments.
+		"amendment.ask":     d.relay,
+		"amendment.answer":  d.relay,
+		"amendment.dispute": d.relay,
 		// Emergency sessions.
 		"emergency.plan":     d.relay,
 		"emergency.open":     d.relay,
