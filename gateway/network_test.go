@@ -341,6 +341,26 @@ func query(v *ledgertest.View, function string, text []byte) (any, error) {
 		return ask(v, text, ledger.AuditByPatient)
 	case ledgerapi.AuditByRecord:
 		return ask(v, text, ledger.AuditByRecord)
+	case ledgerapi.GetAuditHead:
+		return ask(v, text, ledger.GetAuditHead)
+	case ledgerapi.GetPatient:
+		return ask(v, text, ledger.GetPatient)
+	default:
+		return queryEmergency(v, function, text)
+	}
+}
+
+// queryEmergency runs a query of emergency sessions.
+func queryEmergency(v *ledgertest.View, function string, text []byte) (any, error) {
+	switch function {
+	case ledgerapi.GetEmergency:
+		return ask(v, text, ledger.GetEmergency)
+	case ledgerapi.GetEmergencyAction:
+		return ask(v, text, ledger.GetEmergencyAction)
+	case ledgerapi.ListEmergencies:
+		return ask(v, text, ledger.ListEmergencies)
+	case ledgerapi.GetEmergencyPlan:
+		return ask(v, text, ledger.GetEmergencyPlan)
 	default:
 		return queryConsent(v, function, text)
 	}

@@ -187,6 +187,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.SetEmergencyRules] = true
 	batchThroughTheAdapter(t, r, reader, m.Record)
 	called[ledgerapi.DiscloseBatch] = true
+	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
+	called[ledgerapi.HoldRecord] = true
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
@@ -201,6 +203,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventEmergencyConfirmed,
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
+		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
 		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,

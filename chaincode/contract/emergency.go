@@ -41,12 +41,7 @@ func (c *Contract) ContestEmergency(ctx *Context) (*ledgerapi.Receipt, error) {
 
 // SetEmergencyRules is ledger.SetEmergencyRules.
 func (c *Contract) SetEmergencyRules(ctx *Context, args ledgerapi.SetEmergencyRulesArgs) (*ledgerapi.Receipt, error) {
-	s, err := newSubmission(ctx.stub)
-	if err != nil {
-		return nil, wire(ledgerapi.SetEmergencyRules, err)
-	}
-	answer, err := ledger.SetEmergencyRules(s, args)
-	return answer, wire(ledgerapi.SetEmergencyRules, err)
+	return administer(ctx, ledgerapi.SetEmergencyRules, args, ledger.SetEmergencyRules)
 }
 
 // GetEmergency is ledger.GetEmergency.

@@ -96,6 +96,10 @@ func versionOfPlan(p *emr.EmergencyPlan) int   { return p.V }
 func versionOfRules(r *emr.EmergencyRules) int { return r.V }
 func versionOfDuty(d *emr.EmergencyDuty) int   { return d.V }
 
+// Amendments and holds.
+func versionOfAmendment(a *emr.Amendment) int { return a.V }
+func versionOfHold(h *emr.Hold) int           { return h.V }
+
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {
 	event.V, event.At = emr.DocumentVersion, s.Now()

@@ -96,9 +96,6 @@ func newSession(s Lookup, st *statement, o *opening, rules *emr.EmergencyRules, 
 		Purpose: o.args.Purpose, Decision: v.decision, Reason: v.reason, Status: emr.EmergencyDenied,
 		Opened: s.Now(), Until: s.Now(), Reviews: []emr.EmergencyReview{}, Action: st.digest,
 	}
-	if o.args.Ground.Valid() { // anything else is a stranger's text, and public state is no place for it
-		session.Ground = o.args.Ground
-	}
 	if v.decision == emr.Deny {
 		return session
 	}

@@ -93,7 +93,7 @@ func TestBreakingTheGlassIsDenied(t *testing.T) {
 			require.Equal(t, emr.AuditEmergencyOpened, entry.Kind)
 			require.Equal(t, []any{by.ActorID(), by.Home().ID, args.Purpose, want, test.reason, string(args.Session)},
 				[]any{entry.Actor, entry.Org, entry.Purpose, entry.Decision, entry.Reason, entry.Ref})
-			require.NotContains(t, s.Dump(), "curious", "a stranger's text does not become public")
+			require.NotContains(t, s.Dump(), "curious", "what a clinician writes does not become public")
 			if want == emr.Deny {
 				require.Equal(t, emr.Deny, s.disclose(t, by, s.under(args.Session)).Decision)
 				require.Equal(t, emr.EmergencyDenied, s.session(t, args.Session).Status)

@@ -88,19 +88,9 @@ func checkPlan(s Lookup, args *ledgerapi.SetEmergencyPlanArgs) error {
 // sessions by its clinicians and for its patients. Rules only tighten the
 // defaults, so that no organisation decides for another one's people.
 func SetEmergencyRules(s State, args ledgerapi.SetEmergencyRulesArgs) (*ledgerapi.Receipt, error) {
-	caller, err := checkCaller(s)
+	org, err := callingMember(s)
 	if err != nil {
 		return nil, err
-	}
-	if !caller.isAdmin() {
-		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
-	}
-	org, err := organisation(s, caller.MSP)
-	if err != nil {
-		return nil, err
-	}
-	if org == nil {
-		return nil, emr.E(emr.CodeForbidden, "caller's organisation is not registered")
 	}
 	switch {
 	case args.MaxMinutes == 0 || args.MaxMinutes > ledgerapi.MaxEmergencyMinutes:

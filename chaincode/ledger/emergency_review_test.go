@@ -50,6 +50,13 @@ func TestTheSecondPersonIsDecided(t *testing.T) {
 			s.Do(t, twin, ledgerapi.RegisterClinician, twin.Args())
 			return twin
 		}, reason: emr.ReasonSelfConfirmed},
+		"deny: the same person at two hospitals, by the signing key": {by: func(t *testing.T, s *scene) *ledgertest.Clinician {
+			twin := s.NewClinician(t, ledgertest.HospitalC, ledgertest.Wish{})
+			twin.Key = s.reader.Key
+			twin.Cert = twin.Org.IssueFor(t, ledgertest.Wish{CN: string(twin.ID), Role: string(emr.RolePhysician)}, twin.Key)
+			s.Do(t, twin, ledgerapi.RegisterClinician, twin.Args())
+			return twin
+		}, reason: emr.ReasonSelfConfirmed},
 		"deny: stale re-authentication": {by: by(ledgertest.HospitalC, emr.RolePhysician), change: func(s *scene, a *ledgerapi.ConfirmEmergencyArgs) {
 			a.Presence.At = s.Now - 121
 		}, reason: emr.ReasonStalePresence},

@@ -135,8 +135,8 @@ func TestAnEmergencySessionFromOpeningToReview(t *testing.T) {
 		ledgerapi.EventEmergencyPlan, ledgerapi.EventEmergencyOpened, ledgerapi.EventDisclosed, ledgerapi.EventEmergencyConfirmed,
 		ledgerapi.EventDisclosed, ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 	}, events)
-	for _, private := range []string{story, "I was awake", "chart agrees"} {
-		require.NotContains(t, s.Dump(), private, "free text is private")
+	for _, private := range []string{story, string(emr.GroundUnconscious), "I was awake", "chart agrees"} {
+		require.NotContains(t, s.Dump(), private, "what it says of the patient is private")
 	}
 	view, err := ledger.GetEmergencyAction(s.Query(s.Orgs[ledgertest.HospitalA]), ledgerapi.EmergencyArgs{Session: id})
 	require.NoError(t, err)

@@ -137,6 +137,7 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 	share(t, check)
 	live(t, check)
 	emergency(t, check)
+	amendments(t, check)
 	require.GreaterOrEqual(t, runs, 1000)
 	for _, function := range append(ledgerapi.SignedTransactions(), ledgerapi.RecordAttempt) {
 		require.True(t, functions[function], function)
@@ -152,6 +153,7 @@ func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	}
 	share(t, check)
 	emergency(t, check)
+	amendments(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

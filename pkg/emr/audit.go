@@ -44,6 +44,13 @@ const (
 	AuditEmergencyReviewed  AuditKind = "emergency.reviewed"  // a session was reviewed
 	AuditEmergencyContested AuditKind = "emergency.contested" // the patient contested a session
 	AuditEmergencyPlan      AuditKind = "emergency.plan"      // the patient changed the emergency plan
+
+	// Amendments and holds.
+	AuditAmendmentAsked    AuditKind = "amendment.asked"    // the patient asked for a correction
+	AuditAmendmentAnswered AuditKind = "amendment.answered" // the author accepted or denied it
+	AuditAmendmentDisputed AuditKind = "amendment.disputed" // the patient disagreed with the denial
+	AuditRecordHeld        AuditKind = "record.held"        // a legal hold was put on a record
+	AuditRecordReleased    AuditKind = "record.released"    // a legal hold was lifted
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -69,7 +76,7 @@ type AuditEntry struct {
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant, disclosure or emergency session concerned.
+	// Ref is the id of the request, grant, disclosure, emergency session or amendment concerned.
 	Ref string `json:"ref"`
 	// Consent is the version of the standing consent that the decision was made
 	// from, or that was put; absent when the patient had none.
@@ -89,7 +96,8 @@ func (k AuditKind) Chained() bool {
 		AuditConsent, AuditConsentWithdrawal, AuditDelegation, AuditDelegationEnd,
 		AuditKeys, AuditGuardians, AuditRecoveryProposed, AuditRecoveryApproved, AuditRecoveryVetoed, AuditRecoveryCompleted, AuditRecoveryEnded,
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
-		AuditEmergencyContested, AuditEmergencyPlan:
+		AuditEmergencyContested, AuditEmergencyPlan,
+		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased:
 		return true
 	default:
 		return false

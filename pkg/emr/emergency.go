@@ -87,7 +87,7 @@ func (o ReviewOutcome) Valid() bool {
 	return o == ReviewJustified || o == ReviewUnjustified || o == ReviewEscalated
 }
 
-// EmergencyReview is one review of a session. Its text is private, under Action.
+// EmergencyReview is one review of a session. Its text is private.
 type EmergencyReview struct {
 	By      ClinicianID   `json:"by"`
 	Org     OrgID         `json:"org"`
@@ -97,7 +97,8 @@ type EmergencyReview struct {
 }
 
 // Emergency is one emergency session: one clinician, one patient, for a short
-// time. Key: SessionID.
+// time. Its ground and texts say something of the patient's health: they stand in
+// private data, in the signed actions that are named here. Key: SessionID.
 type Emergency struct {
 	V        int             `json:"v"`
 	ID       SessionID       `json:"id"`
@@ -105,7 +106,6 @@ type Emergency struct {
 	By       ClinicianID     `json:"by"`
 	Org      OrgID           `json:"org"`
 	Purpose  Purpose         `json:"purpose"`
-	Ground   EmergencyGround `json:"ground"`
 	Decision Decision        `json:"decision"`
 	Reason   Reason          `json:"reason"`
 	Status   EmergencyStatus `json:"status"`
@@ -121,7 +121,7 @@ type Emergency struct {
 	Reviews   []EmergencyReview `json:"reviews"`
 	Contested Time              `json:"contested"` // by the patient, whose signed action is Complaint
 	Complaint Digest            `json:"complaint"`
-	Action    Digest            `json:"action"` // the clinician's signed action; its text is private
+	Action    Digest            `json:"action"` // the clinician's signed action
 }
 
 // Ended returns when a session that was not denied stopped, or will stop, to give anything.

@@ -36,6 +36,8 @@ type (
 	ProposalID string
 	// SessionID is one emergency session ("eme_").
 	SessionID string
+	// AmendmentID is one request to correct a record ("amd_").
+	AmendmentID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -52,6 +54,7 @@ const (
 	DisclosurePrefix = "dis_"
 	ProposalPrefix   = "pro_"
 	SessionPrefix    = "eme_"
+	AmendmentPrefix  = "amd_"
 )
 
 const (
@@ -75,6 +78,7 @@ func (RequestID) prefix() string    { return RequestPrefix }
 func (DisclosureID) prefix() string { return DisclosurePrefix }
 func (ProposalID) prefix() string   { return ProposalPrefix }
 func (SessionID) prefix() string    { return SessionPrefix }
+func (AmendmentID) prefix() string  { return AmendmentPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

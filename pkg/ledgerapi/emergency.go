@@ -102,7 +102,7 @@ func EmergencyDutyKey(id emr.ClinicianID) Key { return key(TypeEmergencyDuty, st
 func StatementKey(action emr.Digest) Key { return key(TypeStatement, action.String()) }
 
 // OpenEmergencyArgs breaks the glass: it opens a session for one patient. Minutes
-// of 0 asks for the default. Text tells what happens; it is private.
+// of 0 asks for the default. Ground and Text tell what happens; they are private.
 type OpenEmergencyArgs struct {
 	Session  emr.SessionID       `json:"session"`
 	Patient  emr.Handle          `json:"patient"`

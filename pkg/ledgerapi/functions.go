@@ -89,7 +89,7 @@ func SignedTransactions() []string {
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
-	}, lifeTransactions(), emergencyTransactions())
+	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -102,6 +102,8 @@ func OrganisationTransactions() []string {
 		SetEmergencyRules,
 		// Batches.
 		DiscloseBatch,
+		// Holds.
+		HoldRecord,
 	}, lifeOrganisationTransactions())
 }
 
@@ -110,7 +112,7 @@ func OrganisationTransactions() []string {
 func Unstoppable() []string {
 	return []string{
 		RevokeAccess, RefuseAccess, WithdrawConsent, EndDelegation, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
-		ReviewEmergency,
+		ReviewEmergency, AskAmendment, DisputeAmendment,
 	}
 }
 
@@ -124,7 +126,7 @@ func Queries() []string {
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
 		GetConsent, ListConsents, PreviewConsent, ListDelegations,
-	}, lifeQueries(), emergencyQueries())
+	}, lifeQueries(), emergencyQueries(), amendmentQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -111,6 +111,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.EmergencyKey("a"), ledgerapi.EmergencyPlanKey("a"), ledgerapi.EmergencyRulesKey("a"),
 		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
 		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
+		ledgerapi.AmendmentKey("a"), ledgerapi.HoldKey("a"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

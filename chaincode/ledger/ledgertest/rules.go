@@ -38,6 +38,10 @@ func rules() map[string]rule {
 		ledgerapi.RotateClinicianKeys: anyOf(ledger.RotateClinicianKeys),
 		// Batches: raw is an array.
 		ledgerapi.DiscloseBatch: anyOf(ledger.DiscloseBatch),
+		// Amendments.
+		ledgerapi.AskAmendment:     anyOf(ledger.AskAmendment),
+		ledgerapi.AnswerAmendment:  anyOf(ledger.AnswerAmendment),
+		ledgerapi.DisputeAmendment: anyOf(ledger.DisputeAmendment),
 		// Emergency sessions.
 		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
 		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),

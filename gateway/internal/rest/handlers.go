@@ -65,13 +65,21 @@ func (d *Door) handlers() map[string]handler {
 		"recovery.approve":  d.relay,
 		"recovery.veto":     d.relay,
 		"recovery.complete": d.relay,
+		// Amendments.
+		"amendment.ask":     d.relay,
+		"amendment.answer":  d.relay,
+		"amendment.dispute": d.relay,
 		// Emergency sessions.
-		"emergency.plan":    d.relay,
-		"emergency.open":    d.relay,
-		"emergency.confirm": d.relay,
-		"emergency.close":   d.relay,
-		"emergency.review":  d.relay,
-		"emergency.contest": d.relay,
+		"emergency.plan":     d.relay,
+		"emergency.open":     d.relay,
+		"emergency.confirm":  d.relay,
+		"emergency.close":    d.relay,
+		"emergency.review":   d.relay,
+		"emergency.contest":  d.relay,
+		"emergency.list":     paged(d.service.Emergencies),
+		"emergency.get":      d.getEmergency,
+		"emergency.own-plan": func(c *call) (any, error) { return d.service.EmergencyPlan(c.r.Context(), c.who) },
+		"audit.head":         func(c *call) (any, error) { return d.service.AuditHead(c.r.Context(), c.who) },
 	}
 }
 
@@ -191,6 +199,14 @@ func (d *Door) getRequest(c *call) (any, error) {
 		return nil, err
 	}
 	return d.service.Request(c.r.Context(), c.who, id)
+}
+
+func (d *Door) getEmergency(c *call) (any, error) {
+	id, err := emr.ParseID[emr.SessionID]("session", c.r.PathValue("session"))
+	if err != nil {
+		return nil, err
+	}
+	return d.service.Emergency(c.r.Context(), c.who, id)
 }
 
 func recordID(c *call) (emr.RecordID, error) {

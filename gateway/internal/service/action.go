@@ -24,10 +24,10 @@ func signerOf(function string) signer {
 	case ledgerapi.RegisterPatient, ledgerapi.PublishScopes, ledgerapi.AnswerRelationship,
 		ledgerapi.RefuseAccess, ledgerapi.GrantAccess, ledgerapi.RevokeAccess,
 		ledgerapi.PutConsent, ledgerapi.WithdrawConsent, ledgerapi.NameDelegate, ledgerapi.EndDelegation,
-		ledgerapi.SetEmergencyPlan, ledgerapi.ContestEmergency:
+		ledgerapi.SetEmergencyPlan, ledgerapi.ContestEmergency, ledgerapi.AskAmendment, ledgerapi.DisputeAmendment:
 		return byPatient
 	case ledgerapi.RegisterClinician, ledgerapi.ProposeRelationship, ledgerapi.RegisterRecord, ledgerapi.RequestAccess,
-		ledgerapi.OpenEmergency, ledgerapi.ConfirmEmergency, ledgerapi.ReviewEmergency:
+		ledgerapi.OpenEmergency, ledgerapi.ConfirmEmergency, ledgerapi.ReviewEmergency, ledgerapi.AnswerAmendment:
 		return byProfessional
 	case ledgerapi.Disclose, ledgerapi.OpenTicket, ledgerapi.CloseEmergency:
 		return byEither

@@ -89,12 +89,12 @@ func requestOfLife(function string) any {
 	case ledgerapi.ProveKey:
 		return new(ledgerapi.ProveKeyArgs)
 	default:
-		return emergencyRequestOf(function)
+		return laterRequestOf(function)
 	}
 }
 
-// emergencyRequestOf is requestOf for emergency sessions.
-func emergencyRequestOf(function string) any {
+// laterRequestOf is requestOf for emergency sessions and amendments.
+func laterRequestOf(function string) any {
 	switch function {
 	case ledgerapi.SetEmergencyPlan:
 		return new(ledgerapi.SetEmergencyPlanArgs)
@@ -108,6 +108,12 @@ func emergencyRequestOf(function string) any {
 		return new(ledgerapi.ReviewEmergencyArgs)
 	case ledgerapi.ContestEmergency:
 		return new(ledgerapi.ContestEmergencyArgs)
+	case ledgerapi.AskAmendment:
+		return new(ledgerapi.AskAmendmentArgs)
+	case ledgerapi.AnswerAmendment:
+		return new(ledgerapi.AnswerAmendmentArgs)
+	case ledgerapi.DisputeAmendment:
+		return new(ledgerapi.DisputeAmendmentArgs)
 	default:
 		return nil
 	}
