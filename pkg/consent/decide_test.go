@@ -212,3 +212,20 @@ func TestFactsComeFromTheRegistryAndTheRecord(t *testing.T) {
 		})
 	require.Equal(t, want, got)
 }
+
+// BenchmarkDecide decides from the largest document that nothing matches.
+func BenchmarkDecide(b *testing.B) {
+	d := consent.Document{Base: emr.Deny}
+	for range consent.MaxProvisions {
+		d.Provisions = append(d.Provisions, permit(func(p *consent.Provision) {
+			p.Hospitals, p.Roles, p.Level = []emr.OrgID{"BMSP"}, roles(), emr.LevelPrivate
+			p.Records = names[emr.RecordID]("rec_")[1:]
+		}))
+	}
+	c := &consent.Consent{Version: 1, Status: consent.Active, Document: d}
+	for b.Loop() {
+		if consent.Decide(c, facts(), start).Decision != emr.Deny {
+			b.Fatal("something matched")
+		}
+	}
+}
