@@ -13,19 +13,19 @@ import (
 // and for which record. Person, Hospital, Role and Reach come from the registry,
 // which holds what a certificate asserts, never from the request.
 type Facts struct {
-	Person   emr.ClinicianID
-	Hospital emr.OrgID
-	Role     emr.Role
+	Person   emr.ClinicianID `json:"person"`
+	Hospital emr.OrgID       `json:"hospital"`
+	Role     emr.Role        `json:"role"`
 	// Reach is the highest level that the person's certificate gives.
-	Reach   emr.Level
-	Purpose emr.Purpose
+	Reach   emr.Level   `json:"reach"`
+	Purpose emr.Purpose `json:"purpose"`
 
-	Record     emr.RecordID
-	Scope      emr.ScopeID
-	Class      emr.Class
-	Level      emr.Level
-	Restricted bool
-	Author     emr.ClinicianID
+	Record     emr.RecordID    `json:"record"`
+	Scope      emr.ScopeID     `json:"scope"`
+	Class      emr.Class       `json:"class"`
+	Level      emr.Level       `json:"level"`
+	Restricted bool            `json:"restricted"`
+	Author     emr.ClinicianID `json:"author"`
 }
 
 // About fills in the facts of a record.

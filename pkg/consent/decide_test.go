@@ -212,3 +212,48 @@ func TestFactsComeFromTheRegistryAndTheRecord(t *testing.T) {
 		})
 	require.Equal(t, want, got)
 }
+
+// BenchmarkDecide decides from the largest document that nothing matches.
+func BenchmarkDecide(b *testing.B) {
+	d := consent.Document{Base: emr.Deny}
+	for range consent.MaxProvisions {
+		d.Provisions = append(d.Provisions, permit(func(p *consent.Provision) {
+			p.Hospitals, p.Roles, p.Level = []emr.OrgID{"BMSP"}, roles(), emr.LevelPrivate
+			p.Records = names[emr.RecordID]("rec_")[1:]
+		}))
+	}
+	c := &consent.Consent{Version: 1, Status: consent.Active, Document: d}
+	for b.Loop() {
+		if consent.Decide(c, facts(), start).Decision != emr.Deny {
+			b.Fatal("something matched")
+		}
+	}
+}
+
+func TestHowLongAPermitLasts(t *testing.T) {
+	t.Parallel()
+	span := func(from, until emr.Time) func(*consent.Provision) {
+		return func(p *consent.Provision) { p.Hospitals, p.From, p.Until = []emr.OrgID{"BMSP"}, from, until }
+	}
+	group := func(p *consent.Provision) { p.Groups = []string{"ward"} } // until start + 100
+	for name, test := range map[string]struct {
+		consent *consent.Consent
+		want    emr.Time
+	}{
+		"nothing permits":                {with(emr.Ask), start},
+		"the base permits for good":      {with(emr.Permit), start + 500},
+		"until the provision ends":       {with(emr.Ask, permit(span(0, start+10))), start + 10},
+		"until the group ends":           {with(emr.Deny, permit(group)), start + 100},
+		"until a deny begins":            {with(emr.Permit, deny(span(start+20, 0))), start + 20},
+		"over a seam without a gap":      {with(emr.Ask, permit(span(0, start+10)), permit(span(start+10, start+30))), start + 30},
+		"not over a gap of one second":   {with(emr.Ask, permit(span(0, start+10)), permit(span(start+11, start+30))), start + 10},
+		"past what ends beside it":       {with(emr.Permit, permit(span(0, start+10))), start + 500},
+		"not from what begins later":     {with(emr.Ask, permit(span(start+1, 0))), start},
+		"what ends with the span itself": {with(emr.Ask, permit(span(0, start+500))), start + 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, consent.Lasts(test.consent, facts(), start, start+500))
+		})
+	}
+}

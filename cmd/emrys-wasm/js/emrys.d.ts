@@ -242,6 +242,25 @@ export declare class Emrys {
      */
     signActionWith(action: Action, pair: CryptoKeyPair): Promise<string>;
     /**
+     * Brings a standing consent into the form that is signed, and checks it as the ledger does at a moment. Lists that are
+     * left out are empty. Returns the document for PutConsent and its hash.
+     * @param {object} document consent.Document as JSON has it
+     * @param {number} now seconds since the epoch
+     * @returns {Promise<{document: object, hash: Uint8Array}>}
+     */
+    checkConsent(document: object, now: number): Promise<{
+        document: object;
+        hash: Uint8Array;
+    }>;
+    /**
+     * Decides from a standing consent, null where there is none, as the ledger does. Returns consent.Outcome as JSON has it.
+     * @param {object | null} consent consent.Consent as JSON has it
+     * @param {object} facts consent.Facts as JSON has it
+     * @param {number} now seconds since the epoch
+     * @returns {Promise<object>}
+     */
+    decideConsent(consent: object | null, facts: object, now: number): Promise<object>;
+    /**
      * Makes one key fragment for each gateway and seals it to it.
      * @param {{scope: Scope, grant: Uint8Array, reader: Uint8Array, threshold: number, gateways: Gateway[]}} args
      * @returns {Promise<SealedFragment[]>}

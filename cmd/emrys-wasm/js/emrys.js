@@ -352,6 +352,30 @@ export class Emrys {
   }
 
   /**
+   * Brings a standing consent into the form that is signed, and checks it as the ledger does at a moment. Lists that are
+   * left out are empty. Returns the document for PutConsent and its hash.
+   * @param {object} document consent.Document as JSON has it
+   * @param {number} now seconds since the epoch
+   * @returns {Promise<{document: object, hash: Uint8Array}>}
+   */
+  async checkConsent(document, now) {
+    const { document: text, hash } = await this.call("checkConsent", { document: JSON.stringify(document), now });
+    return { document: JSON.parse(text), hash };
+  }
+
+  /**
+   * Decides from a standing consent, null where there is none, as the ledger does. Returns consent.Outcome as JSON has it.
+   * @param {object | null} consent consent.Consent as JSON has it
+   * @param {object} facts consent.Facts as JSON has it
+   * @param {number} now seconds since the epoch
+   * @returns {Promise<object>}
+   */
+  async decideConsent(consent, facts, now) {
+    const args = { consent: consent ? JSON.stringify(consent) : "", facts: JSON.stringify(facts), now };
+    return JSON.parse((await this.call("decideConsent", args)).outcome);
+  }
+
+  /**
    * Makes one key fragment for each gateway and seals it to it.
    * @param {{scope: Scope, grant: Uint8Array, reader: Uint8Array, threshold: number, gateways: Gateway[]}} args
    * @returns {Promise<SealedFragment[]>}

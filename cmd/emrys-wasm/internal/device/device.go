@@ -51,6 +51,9 @@ func New() *Device {
 		"finishAction":  finishAction,
 		"signAction":    signAction,
 
+		"checkConsent":  checkConsent,
+		"decideConsent": decideConsent,
+
 		"rekey": rekey,
 		"grant": grant,
 

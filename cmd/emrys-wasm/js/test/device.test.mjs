@@ -397,6 +397,29 @@ test("a closed handle is refused everywhere, and numbers are not used again", as
   }
 });
 
+test("a standing consent is checked and decided by the ledger's own code", async () => {
+  const person = `cli_${"0".repeat(31)}1`;
+  const { document, hash } = await emrys.checkConsent({ base: "ask", provisions: [{ effect: "deny", people: [person] }] }, 1000);
+  assert.equal(hash.length, 32);
+  assert.deepEqual(document.provisions[0].people, [person]);
+  assert.deepEqual(document.groups, []);
+  await refused(emrys.checkConsent({ base: "perhaps" }, 1000), "document");
+  const consent = {
+    v: 1, patient: `hnd_${"0".repeat(32)}`, version: 2, status: "active", document, by: "patient", action: "0".repeat(64), at: "",
+  };
+  const facts = {
+    person, hospital: "HospitalAMSP", role: "physician", reach: "private", purpose: "TREAT",
+    record: "", scope: "", class: "medicine", level: "low", restricted: false, author: "",
+  };
+  const denied = await emrys.decideConsent(consent, facts, 1000);
+  assert.deepEqual(denied, {
+    decision: "deny", reason: "consent-denied", version: 2, ground: "provision", won: 0, matched: [{ index: 0, effect: "deny" }],
+  });
+  assert.equal((await emrys.decideConsent(consent, { ...facts, person: "" }, 1000)).reason, "consent-asks");
+  assert.equal((await emrys.decideConsent(null, facts, 1000)).reason, "no-consent");
+  await refused(emrys.decideConsent(consent, { person }, 1000), "document");
+});
+
 test("no argument, however strange, does more than fail", async () => {
   const cyclic = {};
   cyclic.self = cyclic;
