@@ -341,6 +341,14 @@ func query(v *ledgertest.View, function string, text []byte) (any, error) {
 		return ask(v, text, ledger.AuditByPatient)
 	case ledgerapi.AuditByRecord:
 		return ask(v, text, ledger.AuditByRecord)
+	case ledgerapi.GetClinicianKeys:
+		return ask(v, text, ledger.GetClinicianKeys)
+	case ledgerapi.GetGuardians:
+		return ask(v, text, ledger.GetGuardians)
+	case ledgerapi.GetRecovery:
+		return ask(v, text, ledger.GetRecovery)
+	case ledgerapi.ListRecoveries:
+		return ask(v, text, ledger.ListRecoveries)
 	default:
 		return nil, fmt.Errorf("no query %q", function)
 	}

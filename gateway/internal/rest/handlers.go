@@ -17,7 +17,7 @@ import (
 
 // handlers returns the handler of every operation, by name.
 func (d *Door) handlers() map[string]handler {
-	return map[string]handler{
+	return d.withLife(map[string]handler{
 		"token.create":         d.createToken,
 		"network.get":          func(c *call) (any, error) { return d.service.Network(c.r.Context()) },
 		"registry.prove":       d.prove,
@@ -48,15 +48,7 @@ func (d *Door) handlers() map[string]handler {
 		"grant.list":           paged(d.service.Grants),
 		"audit.list":           paged(d.service.Audit),
 		"audit.record":         d.recordAudit,
-		// The life of keys and people.
-		"patient.rotate":    d.relay,
-		"clinician.rotate":  d.relay,
-		"guardians.set":     d.relay,
-		"recovery.propose":  d.relay,
-		"recovery.approve":  d.relay,
-		"recovery.veto":     d.relay,
-		"recovery.complete": d.relay,
-	}
+	})
 }
 
 // Parameters of the token request (RFC 6749 section 4.4, RFC 7523 section 2.2).
