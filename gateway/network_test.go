@@ -377,6 +377,14 @@ func queryConsent(v *ledgertest.View, function string, text []byte) (any, error)
 		return ask(v, text, ledger.PreviewConsent)
 	case ledgerapi.ListDelegations:
 		return ask(v, text, ledger.ListDelegations)
+	case ledgerapi.GetClinicianKeys:
+		return ask(v, text, ledger.GetClinicianKeys)
+	case ledgerapi.GetGuardians:
+		return ask(v, text, ledger.GetGuardians)
+	case ledgerapi.GetRecovery:
+		return ask(v, text, ledger.GetRecovery)
+	case ledgerapi.ListRecoveries:
+		return ask(v, text, ledger.ListRecoveries)
 	default:
 		return nil, fmt.Errorf("no query %q", function)
 	}

@@ -21,6 +21,9 @@ func FuzzTransientAction(f *testing.F) {
 	for _, function := range ledgerapi.SignedTransactions() {
 		f.Add(function, ledgertest.Raw(f, s.Sign(f, s.reader, function, s.ask(s.record.Record))))
 	}
+	_, passkey := passkeyPatient(f, s.Consortium)
+	args := ledgerapi.RevokeAccessArgs{Patient: s.patient.Handle}
+	f.Add(ledgerapi.RevokeAccess, ledgertest.Raw(f, assertion(f, passkey, s.Action(f, s.patient, ledgerapi.RevokeAccess, args), nil)))
 	f.Add(ledgerapi.RecordAttempt, []byte(`{"kind":"p256","body":"e30=","signature":""}`))
 	f.Add(ledgerapi.Disclose, []byte(`{"kind":"p256","body":null,"signature":null}`))
 	f.Fuzz(func(t *testing.T, function string, raw []byte) {
@@ -55,6 +58,10 @@ func FuzzSignedArguments(f *testing.F) {
 		s.glass(), ledgerapi.ConfirmEmergencyArgs{Session: s.broken(f), Presence: s.present()}, s.under(s.broken(f)),
 		ledgerapi.SetEmergencyPlanArgs{Patient: s.patient.Handle, Declined: []emr.ScopeID{s.scope.ID}},
 		ledgerapi.ReviewEmergencyArgs{Session: s.broken(f), Outcome: emr.ReviewEscalated},
+		rotation(f, s.Consortium, rekeyed(f, s.patient), 0), ledgerapi.RecoveryArgs{Patient: s.patient.Handle},
+		ledgerapi.RotateClinicianKeysArgs{Clinician: s.reader.ID, Reading: s.author.Reading.Public().Bytes(), Hybrid: s.reader.Hybrid.Public().Bytes()},
+		ledgerapi.SetGuardiansArgs{Patient: s.patient.Handle, Guardians: []string{string(s.author.ID), string(s.reader.ID)}, Threshold: 2},
+		ledgerapi.ProposeRecoveryArgs{Patient: s.patient.Handle}, ledgerapi.ApproveRecoveryArgs{Patient: s.patient.Handle},
 	} {
 		b, err := emr.Canonical(seed)
 		require.NoError(f, err)

@@ -3,11 +3,22 @@
 
 package api
 
-import "github.com/emrys-health/emrys/pkg/ledgerapi"
+import (
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
 
 // lifeOperations are those of the life of keys and people.
 func lifeOperations() []Operation {
 	return []Operation{
+		{Name: "clinician.keys", Method: "GET", Path: "/v1/clinicians/{clinician}/keys/{version}", Access: AccessPerson, Shape: ShapeJSON,
+			Out: emr.Clinician{}, Summary: "A professional's registry entry as it was in a version of the keys"},
+		{Name: "guardians.get", Method: "GET", Path: "/v1/guardians", Access: AccessPerson, Shape: ShapeJSON,
+			Out: emr.GuardianSet{}, Summary: "Whom the calling patient trusts with a recovery"},
+		{Name: "recovery.list", Method: "GET", Path: "/v1/recoveries", Access: AccessPerson, Shape: ShapeJSON,
+			Query: pageQuery(), Out: ledgerapi.RecoveryPage{}, Summary: "Recoveries of the calling patient's keys, newest first"},
+		{Name: "recovery.get", Method: "GET", Path: "/v1/recoveries/{recovery}", Access: AccessPerson, Shape: ShapeJSON,
+			Out: emr.Recovery{}, Summary: "A recovery, for its patient and its guardians"},
 		{Name: "guardians.set", Method: "POST", Path: "/v1/guardians", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.SetGuardians, Out: ledgerapi.Receipt{}, Summary: "Name whom the calling patient trusts with a recovery"},
 		{Name: "recovery.propose", Method: "POST", Path: "/v1/recoveries", Access: AccessPerson, Shape: ShapeAction,

@@ -235,6 +235,24 @@ export declare class Emrys {
      */
     finishAction(action: Action, signature: Uint8Array, publicKey: Uint8Array): Promise<string>;
     /**
+     * Joins an action and a passkey's answer to navigator.credentials.get, whose challenge was action.digest, and verifies it
+     * as the ledger will, under the key as it is pinned. Ask with userVerification "required".
+     * @param {Action} action
+     * @param {{authenticatorData: ArrayBuffer, clientDataJSON: ArrayBuffer, signature: ArrayBuffer}} response
+     * @param {{kind: string, key: string, relyingParty: string, origins: string[]}} pinned key in base64, as the ledger shows it
+     * @returns {Promise<string>}
+     */
+    finishAssertion(action: Action, response: {
+        authenticatorData: ArrayBuffer;
+        clientDataJSON: ArrayBuffer;
+        signature: ArrayBuffer;
+    }, pinned: {
+        kind: string;
+        key: string;
+        relyingParty: string;
+        origins: string[];
+    }): Promise<string>;
+    /**
      * Signs an action with a key of WebCrypto (ECDSA, P-256), which need not be extractable.
      * @param {Action} action
      * @param {CryptoKeyPair} pair

@@ -341,6 +341,22 @@ export class Emrys {
   }
 
   /**
+   * Joins an action and a passkey's answer to navigator.credentials.get, whose challenge was action.digest, and verifies it
+   * as the ledger will, under the key as it is pinned. Ask with userVerification "required".
+   * @param {Action} action
+   * @param {{authenticatorData: ArrayBuffer, clientDataJSON: ArrayBuffer, signature: ArrayBuffer}} response
+   * @param {{kind: string, key: string, relyingParty: string, origins: string[]}} pinned key in base64, as the ledger shows it
+   * @returns {Promise<string>}
+   */
+  async finishAssertion(action, response, pinned) {
+    const { signed } = await this.call("finishAssertion", {
+      body: action.body, signature: new Uint8Array(response.signature), clientData: new Uint8Array(response.clientDataJSON),
+      authenticatorData: new Uint8Array(response.authenticatorData), pinned: JSON.stringify(pinned),
+    });
+    return signed;
+  }
+
+  /**
    * Signs an action with a key of WebCrypto (ECDSA, P-256), which need not be extractable.
    * @param {Action} action
    * @param {CryptoKeyPair} pair

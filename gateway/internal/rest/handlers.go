@@ -17,7 +17,7 @@ import (
 
 // handlers returns the handler of every operation, by name.
 func (d *Door) handlers() map[string]handler {
-	return map[string]handler{
+	return d.withLife(map[string]handler{
 		"token.create":         d.createToken,
 		"network.get":          func(c *call) (any, error) { return d.service.Network(c.r.Context()) },
 		"registry.prove":       d.prove,
@@ -57,14 +57,6 @@ func (d *Door) handlers() map[string]handler {
 		"delegate.name":    d.relay,
 		"delegate.end":     d.relay,
 		"delegate.list":    paged(d.service.Delegations),
-		// The life of keys and people.
-		"patient.rotate":    d.relay,
-		"clinician.rotate":  d.relay,
-		"guardians.set":     d.relay,
-		"recovery.propose":  d.relay,
-		"recovery.approve":  d.relay,
-		"recovery.veto":     d.relay,
-		"recovery.complete": d.relay,
 		// Amendments.
 		"amendment.ask":     d.relay,
 		"amendment.answer":  d.relay,
@@ -80,7 +72,7 @@ func (d *Door) handlers() map[string]handler {
 		"emergency.get":      d.getEmergency,
 		"emergency.own-plan": func(c *call) (any, error) { return d.service.EmergencyPlan(c.r.Context(), c.who) },
 		"audit.head":         func(c *call) (any, error) { return d.service.AuditHead(c.r.Context(), c.who) },
-	}
+	})
 }
 
 // Parameters of the token request (RFC 6749 section 4.4, RFC 7523 section 2.2).

@@ -228,6 +228,9 @@ func (s *Service) Ciphertext(ctx context.Context, who Principal, id emr.Disclosu
 	if err := s.checkLive(ctx, ticket.Grant); err != nil {
 		return nil, err
 	}
+	if err := s.refuseInactive(ctx, who); err != nil {
+		return nil, err
+	}
 	record, err := s.findRecord(ctx, ticket.Record)
 	if err != nil {
 		return nil, err

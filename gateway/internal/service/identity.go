@@ -42,6 +42,9 @@ func (s *Service) ResolvePatient(ctx context.Context, who Principal, query ledge
 	if who.IsPatient() && string(query.Patient) != who.Subject {
 		return view, errNoPatient
 	}
+	if err := s.refuseInactive(ctx, who); err != nil {
+		return view, err
+	}
 	err := s.ports.Ledger.Query(ctx, ledgerapi.ResolvePatient, query, &view)
 	if emr.CodeOf(err) == emr.CodeNotFound {
 		return view, errNoPatient

@@ -52,6 +52,9 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		if who.IsPatient() && string(query.Patient) != who.Subject {
 			return nil, errNoPatient
 		}
+		if err := s.refuseInactive(ctx, who); err != nil {
+			return nil, err
+		}
 		return query, emr.CheckID("patient", query.Patient)
 	case ledgerapi.GetRecord:
 		var query ledgerapi.RecordQuery

@@ -23,6 +23,9 @@ func (s *Service) CreateUpload(ctx context.Context, who Principal, body io.Reade
 	if err := s.checkAuthor(who); err != nil {
 		return api.Upload{}, err
 	}
+	if err := s.refuseInactive(ctx, who); err != nil {
+		return api.Upload{}, err
+	}
 	return s.ports.Uploads.Create(ctx, who.Subject, body, expect)
 }
 
@@ -98,6 +101,9 @@ func (s *Service) settleUpload(ctx context.Context, upload string, outcome error
 // Record returns a record's public part to its patient, to auditors, and to
 // professionals whose level covers it.
 func (s *Service) Record(ctx context.Context, who Principal, id emr.RecordID) (emr.Record, error) {
+	if err := s.refuseInactive(ctx, who); err != nil {
+		return emr.Record{}, err
+	}
 	record, err := s.findRecord(ctx, id)
 	if err != nil {
 		return emr.Record{}, err
@@ -217,6 +223,9 @@ func (s *Service) RecordAudit(ctx context.Context, who Principal, id emr.RecordI
 	}
 	if !visible {
 		return out, errNoRecord
+	}
+	if err := s.refuseInactive(ctx, who); err != nil {
+		return out, err
 	}
 	query := ledgerapi.PageQuery{Record: id, Limit: page.Limit, Bookmark: page.Cursor}
 	err = s.ports.Ledger.Query(ctx, ledgerapi.AuditByRecord, query, &out)

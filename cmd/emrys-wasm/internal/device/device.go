@@ -47,9 +47,10 @@ func New() *Device {
 		"closeAll":             d.closeAll,
 		"countHandles":         d.countHandles,
 
-		"prepareAction": prepareAction,
-		"finishAction":  finishAction,
-		"signAction":    signAction,
+		"prepareAction":   prepareAction,
+		"finishAction":    finishAction,
+		"finishAssertion": finishAssertion,
+		"signAction":      signAction,
 
 		"checkConsent":  checkConsent,
 		"decideConsent": decideConsent,

@@ -66,13 +66,22 @@ func signedManifest(channel, contract string, view *ledgerapi.ManifestView) (*em
 		return nil, failed(CodeProof, "the manifest was not signed for this ledger by the record's author")
 	}
 	if err := signature.VerifyAction(&view.Signed, view.Author.Signing); err != nil {
-		return nil, fmt.Errorf("verify the author's signature: %w", err)
+		return nil, authorError(err)
 	}
 	m := new(emr.Manifest)
 	if err := emr.DecodeCanonical(action.Args, m); err != nil {
 		return nil, documentError(err)
 	}
 	return m, nil
+}
+
+// authorError classifies why the author's signature does not hold. One of another kind than the author's key has no class of
+// the protocol.
+func authorError(err error) error {
+	if f := failureOf(fmt.Errorf("verify the author's signature: %w", err)); f.Code != CodeInternal {
+		return f
+	}
+	return failed(CodeProof, "the author's signature is not of the kind of the author's key")
 }
 
 // facts are what the author's manifest and the public record both say.

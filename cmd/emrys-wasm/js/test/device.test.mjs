@@ -279,6 +279,49 @@ test("an action is signed by WebCrypto, by the program, and by neither with anot
   await refused(emrys.signAction(prepared, await emrys.generateReadingKey()), "handle");
 });
 
+/** A signature of r and s as an authenticator writes it. */
+function der(signature) {
+  const integer = (b) => {
+    let at = 0;
+    while (at < 31 && b[at] === 0) {
+      at++;
+    }
+    const bytes = [...(b[at] & 0x80 ? [0] : []), ...b.subarray(at)];
+    return [2, bytes.length, ...bytes];
+  };
+  const both = [...integer(signature.subarray(0, 32)), ...integer(signature.subarray(32))];
+  return new Uint8Array([0x30, both.length, ...both]);
+}
+
+test("an action is finished with a passkey's answer, and with no answer to another", async () => {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+  const pinned = {
+    kind: "webauthn", key: Buffer.from(await lib.publicKeyOf(pair.publicKey)).toString("base64"), relyingParty: "emrys.example",
+    origins: ["https://patient.emrys.example"],
+  };
+  const answer = async (challenge, flags = 5) => {
+    const party = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(pinned.relyingParty));
+    const authenticatorData = new Uint8Array([...new Uint8Array(party), flags, 0, 0, 0, 0]);
+    const clientDataJSON = new TextEncoder().encode(JSON.stringify({
+      type: "webauthn.get", challenge: Buffer.from(challenge).toString("base64url"), origin: pinned.origins[0], crossOrigin: false,
+    }));
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", clientDataJSON));
+    const message = new Uint8Array([...authenticatorData, ...hash]);
+    const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, pair.privateKey, message);
+    return { authenticatorData: authenticatorData.buffer, clientDataJSON: clientDataJSON.buffer, signature: der(new Uint8Array(raw)).buffer };
+  };
+  const prepared = await emrys.prepareAction(action(revoke));
+  for (let i = 0; i < 8; i++) { // half of the signatures have a high s, and are taken as they are
+    const signed = JSON.parse(await emrys.finishAssertion(prepared, await answer(prepared.digest), pinned));
+    assert.equal(signed.kind, "webauthn");
+    assert.deepEqual(scenario.bytes(signed.body), prepared.body);
+  }
+  await refused(emrys.finishAssertion(prepared, await answer(flipped(prepared.digest)), pinned), "proof", /challenge/);
+  await refused(emrys.finishAssertion(prepared, await answer(prepared.digest, 1), pinned), "proof", /verified/);
+  await refused(emrys.finishAssertion(prepared, await answer(prepared.digest), { ...pinned, origins: ["https://emrys.example"] }), "proof", /origin/);
+  await refused(emrys.finishAssertion(prepared, await answer(prepared.digest), { ...pinned, origins: [] }), "document");
+});
+
 test("an action that the ledger would not read is not made", async () => {
   for (const [args, f] of [
     [{ ...revoke, more: 1 }, undefined],
