@@ -346,12 +346,12 @@ func query(v *ledgertest.View, function string, text []byte) (any, error) {
 	case ledgerapi.GetPatient:
 		return ask(v, text, ledger.GetPatient)
 	default:
-		return queryEmergency(v, function, text)
+		return queryLater(v, function, text)
 	}
 }
 
-// queryEmergency runs a query of emergency sessions.
-func queryEmergency(v *ledgertest.View, function string, text []byte) (any, error) {
+// queryLater runs a query of emergency sessions and amendments.
+func queryLater(v *ledgertest.View, function string, text []byte) (any, error) {
 	switch function {
 	case ledgerapi.GetEmergency:
 		return ask(v, text, ledger.GetEmergency)
@@ -361,6 +361,12 @@ func queryEmergency(v *ledgertest.View, function string, text []byte) (any, erro
 		return ask(v, text, ledger.ListEmergencies)
 	case ledgerapi.GetEmergencyPlan:
 		return ask(v, text, ledger.GetEmergencyPlan)
+	case ledgerapi.GetAmendment:
+		return ask(v, text, ledger.GetAmendment)
+	case ledgerapi.GetAmendmentAction:
+		return ask(v, text, ledger.GetAmendmentAction)
+	case ledgerapi.ListAmendments:
+		return ask(v, text, ledger.ListAmendments)
 	default:
 		return queryConsent(v, function, text)
 	}

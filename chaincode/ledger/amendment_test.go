@@ -181,6 +181,15 @@ func TestAnsweringAnAmendmentIsRefused(t *testing.T) {
 	s.Do(t, s.author, ledgerapi.AnswerAmendment, accept(next.Record))
 }
 
+// TestARecordIsNotItsOwnCorrection: not even when both are of one second.
+func TestARecordIsNotItsOwnCorrection(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	_, err := s.Try(t, s.author, ledgerapi.AnswerAmendment,
+		ledgerapi.AnswerAmendmentArgs{Amendment: s.asked(t), Accept: true, Version: s.record.Record})
+	refuses(t, err, emr.CodeRule, "later version")
+}
+
 func TestDisputingIsRefused(t *testing.T) {
 	t.Parallel()
 	s, accepted, denied := amendments(t, nil)

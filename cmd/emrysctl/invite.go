@@ -47,7 +47,7 @@ nowhere else; keep the map from person to pseudonym yourself.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.org, "org", "", "organisation: its name, id or MSP id (required)")
-	f.StringVar(&flags.role, "role", "", "patient, physician, nurse, researcher, insurer or auditor (required)")
+	f.StringVar(&flags.role, "role", "", "patient, physician, nurse, researcher, insurer, auditor or privacy-officer (required)")
 	f.StringVar(&flags.level, "level", "", "highest security level: low, moderate or private (default by role)")
 	f.StringVar(&flags.licence, "licence", "", "professional licence number")
 	f.StringVar(&flags.department, "department", "", "department")

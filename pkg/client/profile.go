@@ -201,7 +201,7 @@ func (p *Profile) checkPerson() error {
 		return err
 	}
 	if !slices.Contains(emr.Professions(), p.Role) {
-		return emr.Invalid("role", "must be patient, physician, nurse, researcher, insurer or auditor")
+		return emr.Invalid("role", "must be patient, physician, nurse, researcher, insurer, auditor or privacy-officer")
 	}
 	_, err := emr.ParseID[emr.ClinicianID]("id", p.ID)
 	return err

@@ -61,6 +61,9 @@ func (d *Door) handlers() map[string]handler {
 		"amendment.ask":     d.relay,
 		"amendment.answer":  d.relay,
 		"amendment.dispute": d.relay,
+		"amendment.list":    paged(d.service.Amendments),
+		"amendment.get":     d.getAmendment,
+		"amendment.record":  d.recordAmendments,
 		// Emergency sessions.
 		"emergency.plan":     d.relay,
 		"emergency.open":     d.relay,
@@ -199,6 +202,26 @@ func (d *Door) getEmergency(c *call) (any, error) {
 		return nil, err
 	}
 	return d.service.Emergency(c.r.Context(), c.who, id)
+}
+
+func (d *Door) getAmendment(c *call) (any, error) {
+	id, err := emr.ParseID[emr.AmendmentID]("amendment", c.r.PathValue("amendment"))
+	if err != nil {
+		return nil, err
+	}
+	return d.service.Amendment(c.r.Context(), c.who, id)
+}
+
+func (d *Door) recordAmendments(c *call) (any, error) {
+	id, err := recordID(c)
+	if err != nil {
+		return nil, err
+	}
+	page, err := pageOf(c.r)
+	if err != nil {
+		return nil, err
+	}
+	return d.service.RecordAmendments(c.r.Context(), c.who, id, page)
 }
 
 func recordID(c *call) (emr.RecordID, error) {
