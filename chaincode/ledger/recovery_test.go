@@ -15,6 +15,7 @@ import (
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/signature/signaturetest"
 )
 
 // ward is a scene whose patient has three guardians, two of whom are enough: a
@@ -695,4 +696,40 @@ func TestAnExpiredProposalDoesNotStandInTheWayOfTheNext(t *testing.T) {
 	require.NotContains(t, w.Dump(), `"status":"expired"`, "nobody has said so")
 	w.propose(t)
 	require.Equal(t, emr.RecoveryExpired, w.recovery(t, p.Recovery).Status)
+}
+
+func TestAGuardianWithAnExpiredCertificateApprovesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	late := w.NewClinician(t, ledgertest.HospitalB,
+		ledgertest.Wish{Role: "physician", Level: "private", Until: w.Now.Std().Add(time.Hour)})
+	w.Do(t, late, ledgerapi.RegisterClinician, late.Args())
+	w.Do(t, w.patient, ledgerapi.SetGuardians, w.guardians(1, 2, w.friend, late))
+	p := w.propose(t)
+	w.Wait(time.Hour)
+	w.refused(t, late, ledgerapi.ApproveRecovery, approval(p), emr.CodeUnauthenticated, "")
+	next := renewed(t, late, ledgertest.Wish{Role: "physician", Level: "private"})
+	w.Do(t, next, ledgerapi.RegisterClinician, next.Args())
+	require.Equal(t, emr.ReasonWaiting, w.decides(t, next, ledgerapi.ApproveRecovery, approval(p)).Reason)
+}
+
+func TestARecoveryMayPinAPasskey(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	passkey := signaturetest.New(t, "emrys.example", "https://patient.emrys.example")
+	args := w.proposal(t, w.next)
+	args.Consent = passkey.Pinned(t)
+	statement := ledgerapi.ProveKeyArgs{Patient: args.Patient, Recovery: args.Recovery, Consent: args.Consent, Hybrid: args.Hybrid}
+	args.Proof = *assertion(t, passkey, w.Action(t, w.patient, ledgerapi.ProveKey, statement), nil)
+	w.Do(t, w.friend, ledgerapi.ProposeRecovery, args)
+	w.Do(t, w.reader, ledgerapi.ApproveRecovery, approval(&args))
+	w.Wait(3 * day)
+	complete := w.Action(t, w.patient, ledgerapi.CompleteRecovery, named(&args))
+	_, err := w.Submit(t, w.patient.Org, ledgerapi.CompleteRecovery, ledgertest.Seal(t, complete, w.patient.Consent))
+	refuses(t, err, emr.CodeUnauthenticated, "kind")
+	_, err = w.Submit(t, w.patient.Org, ledgerapi.CompleteRecovery, assertion(t, passkey, complete, nil))
+	require.NoError(t, err)
+	keys, err := patientKeys(t, w.Consortium, w.patient, 1)
+	require.NoError(t, err)
+	require.Equal(t, passkey.Pinned(t), keys.Consent)
 }

@@ -8,6 +8,8 @@ import (
 	"crypto/elliptic"
 	"encoding/asn1"
 	"math/big"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -310,4 +312,31 @@ func unescaped(b []byte) []byte {
 		b = replace(replace(b, escape, string(c)), `\u00`+strings.ToUpper(escape[4:]), string(c))
 	}
 	return b
+}
+
+// FuzzOrigin pins octets as party and origin: what is accepted is a URL of exactly
+// scheme, host and port, and the host is the party or below it.
+func FuzzOrigin(f *testing.F) {
+	key := signaturetest.New(f, party, origin).Pinned(f)
+	for _, seed := range [][2]string{
+		{party, origin}, {party, origin + ":8443"}, {"localhost", "http://localhost:80"}, {"localhost", "http://localhost:1"},
+		{party, "android:apk-key-hash:" + strings.Repeat("A", 43)}, {"1.2.3.4", "https://1.2.3.4"}, {"a.b", "https://x@a.b"},
+		{"a.b", "https://a.b:0"}, {"b", "https://a.b#"}, {"xn--a", "https://xn--a"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, party, origin string) {
+		pinned := key
+		pinned.RelyingParty, pinned.Origins = party, []string{origin}
+		if signature.CheckKey("key", pinned) != nil || strings.HasPrefix(origin, "android:") {
+			return
+		}
+		u, err := url.Parse(origin)
+		require.NoError(t, err)
+		require.Equal(t, origin, u.Scheme+"://"+u.Host)
+		require.True(t, u.Scheme == "https" || u.Hostname() == "localhost")
+		require.True(t, u.Hostname() == party || strings.HasSuffix(u.Hostname(), "."+party))
+		require.Nil(t, net.ParseIP(party))
+		require.Equal(t, strings.ToLower(party), party)
+	})
 }

@@ -48,6 +48,20 @@ func (n *Net) AsGateway(org string) (*Member, error) {
 	return n.connect(o.MSP, dir, site.PeerAddress(o, o.Peers[0]), roots)
 }
 
+// AsAdmin connects with the certificate and key of an organisation's administrator.
+func (n *Net) AsAdmin(org string) (*Member, error) {
+	o, found := n.Topology.Organisation(org)
+	if !found {
+		return nil, fmt.Errorf("no organisation %s", org)
+	}
+	site := n.Network.Site()
+	roots, err := os.ReadFile(site.TLSRoots(o))
+	if err != nil {
+		return nil, fmt.Errorf("read TLS roots: %w", err)
+	}
+	return n.connect(o.MSP, site.AdminMSP(o), site.PeerAddress(o, o.Peers[0]), roots)
+}
+
 func (n *Net) connect(msp, dir, address string, roots []byte) (*Member, error) {
 	certPEM, err := os.ReadFile(filepath.Join(dir, render.CertFile))
 	if err != nil {
@@ -106,6 +120,16 @@ func (m *Member) SubmitAction(ctx context.Context, function string, signed *emr.
 	}
 	_, err = m.Contract(ledgerapi.ChaincodeName).SubmitWithContext(ctx, function,
 		client.WithTransient(map[string][]byte{ledgerapi.TransientAction: raw}))
+	return decoded(err)
+}
+
+// Order submits a transaction of the organisation, with its one argument.
+func (m *Member) Order(ctx context.Context, function string, argument any) error {
+	raw, err := emr.Canonical(argument)
+	if err != nil {
+		return err
+	}
+	_, err = m.Contract(ledgerapi.ChaincodeName).SubmitWithContext(ctx, function, client.WithArguments(string(raw)))
 	return decoded(err)
 }
 
