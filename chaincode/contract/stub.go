@@ -39,6 +39,8 @@ func newSubmission(stub shim.ChaincodeStubInterface) (*submission, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Writes go to the peer in one message, and not one by one.
+	stub.StartWriteBatch()
 	return &submission{*l}, nil
 }
 

@@ -83,6 +83,9 @@ func (s *fakeStub) commit() error {
 	return nil
 }
 
+// StartWriteBatch changes when writes are sent, and not what they are.
+func (s *fakeStub) StartWriteBatch() {}
+
 func (s *fakeStub) GetFunctionAndParameters() (string, []string)    { return s.function, s.args }
 func (s *fakeStub) GetTransient() (map[string][]byte, error)        { return s.transient, nil }
 func (s *fakeStub) GetCreator() ([]byte, error)                     { return s.creator, nil }

@@ -13,11 +13,14 @@ import (
 // overlay is a State whose writes are seen by later reads through it and by nobody
 // else until they are flushed. A transaction of several parts gives each part an
 // overlay: parts see what earlier parts did, and a part that fails leaves nothing.
-// It holds public values alone, and swallows events.
+// It holds public values alone, and swallows events. What is below is asked for a
+// key once: it does not change while the transaction runs, and the parts of a batch
+// ask for many keys again and again.
 type overlay struct {
 	State
 	at     map[string]int // of a key's last write
 	writes []pendingWrite
+	read   map[string][]byte
 }
 
 type pendingWrite struct {
@@ -25,7 +28,9 @@ type pendingWrite struct {
 	value []byte
 }
 
-func newOverlay(under State) *overlay { return &overlay{State: under, at: map[string]int{}} }
+func newOverlay(under State) *overlay {
+	return &overlay{State: under, at: map[string]int{}, read: map[string][]byte{}}
+}
 
 // nameOf joins a key's parts with the separator that no part may hold.
 func nameOf(key ledgerapi.Key) string {
@@ -34,10 +39,18 @@ func nameOf(key ledgerapi.Key) string {
 
 // Get implements Lookup.
 func (o *overlay) Get(key ledgerapi.Key) ([]byte, error) {
-	if at, written := o.at[nameOf(key)]; written {
+	name := nameOf(key)
+	if at, written := o.at[name]; written {
 		return o.writes[at].value, nil
 	}
-	return o.State.Get(key)
+	if value, known := o.read[name]; known {
+		return value, nil
+	}
+	value, err := o.State.Get(key)
+	if err == nil {
+		o.read[name] = value
+	}
+	return value, err
 }
 
 // Put implements State.

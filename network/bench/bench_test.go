@@ -150,7 +150,7 @@ func record(b *testing.B, s *setting, name, beside string, took []time.Duration)
 	at := func(q float64) time.Duration { return took[int(math.Ceil(q*float64(len(took)-1)))] }
 	s.results.add(line{
 		name: name, beside: beside, value: at(.5).Seconds(),
-		detail: fmt.Sprintf("p95 %s, n %d", at(.95).Round(100*time.Microsecond), len(took)),
+		detail: fmt.Sprintf("p95 %s, p99 %s, n %d", at(.95).Round(100*time.Microsecond), at(.99).Round(100*time.Microsecond), len(took)),
 	})
 	b.ReportMetric(float64(at(.5).Microseconds())/1000, "p50-ms/op")
 	b.ReportMetric(float64(at(.95).Microseconds())/1000, "p95-ms/op")
