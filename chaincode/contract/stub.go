@@ -143,6 +143,28 @@ func present(value []byte, err error) ([]byte, error) {
 	return value, nil
 }
 
+// GetAll implements ledger.State in one message to the peer.
+func (s *submission) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		var err error
+		if names[i], err = s.name(key); err != nil {
+			return nil, err
+		}
+	}
+	values, err := s.stub.GetMultipleStates(names...)
+	if err != nil {
+		return nil, err
+	}
+	if len(values) != len(keys) {
+		return nil, fmt.Errorf("contract: %d values for %d keys", len(values), len(keys))
+	}
+	for i := range values {
+		values[i], _ = present(values[i], nil)
+	}
+	return values, nil
+}
+
 // HasPrivate implements ledger.State by the hash that every peer keeps.
 func (s *submission) HasPrivate(key ledgerapi.Key) (bool, error) {
 	name, err := s.name(key)

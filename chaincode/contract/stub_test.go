@@ -83,6 +83,15 @@ func (s *fakeStub) commit() error {
 	return nil
 }
 
+// GetMultipleStates is GetState of each key.
+func (s *fakeStub) GetMultipleStates(keys ...string) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		values[i] = s.fabric.public[key]
+	}
+	return values, s.failState
+}
+
 // StartWriteBatch changes when writes are sent, and not what they are.
 func (s *fakeStub) StartWriteBatch() {}
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -31,6 +32,9 @@ func DiscloseBatch(s State, raw []byte) (*ledgerapi.BatchReceipt, error) {
 		return nil, err
 	}
 	batch := newOverlay(s)
+	if err := batch.prefetch(keysOf(parts)); err != nil {
+		return nil, fmt.Errorf("ledger: read batch: %w", err)
+	}
 	answer := &ledgerapi.BatchReceipt{TxID: s.TxID(), At: s.Now(), Outcomes: []ledgerapi.BatchOutcome{}}
 	var committed []string
 	for _, part := range parts {
@@ -87,6 +91,36 @@ func splitBatch(raw []byte) ([]batchPart, error) {
 		}
 	}
 	return parts, nil
+}
+
+// keysOf lists what the parts will read, as far as they tell it themselves. What is
+// malformed tells nothing: it is refused in its turn.
+func keysOf(parts []batchPart) []ledgerapi.Key {
+	var keys []ledgerapi.Key
+	for i := range parts {
+		if parts[i].signed == nil {
+			continue
+		}
+		action, err := parts[i].signed.Parse()
+		if err != nil || checkActor(action.Actor) != nil || strings.HasPrefix(action.Actor, emr.HandlePrefix) {
+			continue
+		}
+		keys = append(keys, ledgerapi.ActionKey(parts[i].signed.Digest()), ledgerapi.ClinicianKey(emr.ClinicianID(action.Actor)))
+		var args ledgerapi.DiscloseArgs
+		if emr.DecodeCanonical(action.Args, &args) != nil {
+			continue
+		}
+		if emr.CheckID("disclosure", args.Disclosure) == nil {
+			keys = append(keys, ledgerapi.DisclosureKey(args.Disclosure))
+		}
+		if emr.CheckID("record", args.Record) == nil {
+			keys = append(keys, ledgerapi.RecordKey(args.Record))
+		}
+		if emr.CheckID("grant", args.Grant) == nil {
+			keys = append(keys, ledgerapi.GrantKey(args.Grant))
+		}
+	}
+	return keys
 }
 
 func sameAction(a, b *batchPart) bool {

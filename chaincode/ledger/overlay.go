@@ -53,6 +53,38 @@ func (o *overlay) Get(key ledgerapi.Key) ([]byte, error) {
 	return value, err
 }
 
+// GetAll implements State.
+func (o *overlay) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		var err error
+		if values[i], err = o.Get(key); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// prefetch reads keys that will be asked for, in one step.
+func (o *overlay) prefetch(keys []ledgerapi.Key) error {
+	var unknown []ledgerapi.Key
+	seen := map[string]bool{}
+	for _, key := range keys {
+		if name := nameOf(key); !seen[name] {
+			seen[name] = true
+			unknown = append(unknown, key)
+		}
+	}
+	values, err := o.State.GetAll(unknown)
+	if err != nil {
+		return err
+	}
+	for i, key := range unknown {
+		o.read[nameOf(key)] = values[i]
+	}
+	return nil
+}
+
 // Put implements State.
 func (o *overlay) Put(key ledgerapi.Key, value []byte) error {
 	o.at[nameOf(key)] = len(o.writes)

@@ -40,6 +40,8 @@ type Lookup interface {
 // offers no private value either, so that every peer can endorse.
 type State interface {
 	Lookup
+	// GetAll is Get of several keys in one step: the values in the order of the keys, nil where there is none.
+	GetAll(keys []ledgerapi.Key) ([][]byte, error)
 	// HasPrivate tells by its hash whether a private key exists.
 	HasPrivate(key ledgerapi.Key) (bool, error)
 	Put(key ledgerapi.Key, value []byte) error

@@ -149,7 +149,7 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 	defer carrier.Close()
 	reader := s.signer(b)
-	const rawMany, one, many = "raw submit, 16 at once", "Disclose, 16 at once", "DiscloseBatch of 64, 4 at once"
+	const rawMany, one, many = "raw submit, 16 at once", "Disclose, 16 at once", "DiscloseBatch of 64, 16 at once"
 	for b.Loop() {
 		at(b, s, rawMany, "", 320, crowd, 1, func(ctx context.Context) error {
 			_, err := bare.contract.SubmitWithContext(ctx, "put", fabric.WithArguments(fmt.Sprintf("t%d", time.Now().UnixNano()), "v"))
@@ -162,7 +162,7 @@ func BenchmarkThroughput(b *testing.B) {
 			}
 			return carrier.SubmitAction(ctx, ledgerapi.Disclose, signed)
 		})
-		at(b, s, many, one, 40, 4, ledgerapi.MaxBatch, func(ctx context.Context) error {
+		at(b, s, many, one, 64, crowd, ledgerapi.MaxBatch, func(ctx context.Context) error {
 			return discloseBatch(ctx, carrier, reader)
 		})
 	}

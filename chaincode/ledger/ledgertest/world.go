@@ -163,6 +163,18 @@ func (l *lookup) Get(key ledgerapi.Key) ([]byte, error) {
 	return bytes.Clone(v.data), nil
 }
 
+// GetAll implements ledger.State.
+func (t *Tx) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		var err error
+		if values[i], err = t.Get(key); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // Now implements ledger.Lookup.
 func (l *lookup) Now() emr.Time { return l.facts.At }
 
