@@ -25,7 +25,7 @@ func allowed() map[string][]string {
 		"github.com/hyperledger/fabric-chaincode-go/v2/shim", "github.com/hyperledger/fabric-protos-go-apiv2/peer",
 	}
 	return map[string][]string{
-		module + "chaincode/ledger": append(slices.Clone(vocabulary), module+"pkg/consent", module+"pkg/manifest", module+"pkg/pre"),
+		module + "chaincode/ledger": append(slices.Clone(vocabulary), module+"pkg/consent", module+"pkg/manifest", module+"pkg/pre", module+"pkg/signature"),
 		module + "chaincode/contract": slices.Concat(vocabulary, fabric, []string{
 			module + "chaincode/ledger", module + "pkg/consent", "github.com/hyperledger/fabric-chaincode-go/v2/pkg/cid",
 			"github.com/hyperledger/fabric-contract-api-go/v2/contractapi", "github.com/hyperledger/fabric-contract-api-go/v2/metadata",
@@ -42,7 +42,7 @@ func allowed() map[string][]string {
 func ours() []string {
 	return []string{
 		"chaincode/contract", "chaincode/ledger", "cmd/emrys-chaincode", "pkg/consent", "pkg/emr", "pkg/ledgerapi", "pkg/manifest", "pkg/pre",
-		"pkg/pre/internal/algebra",
+		"pkg/pre/internal/algebra", "pkg/signature",
 	}
 }
 
