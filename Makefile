@@ -98,7 +98,7 @@ judge: pkg/vectors/js/node_modules/.package-lock.json ## the second implementati
 
 .PHONY: fips
 fips: ## what runs, with everything refused that FIPS 140-3 does not approve
-	GODEBUG=fips140=only go test -short ./pkg/pre/... ./pkg/seal ./pkg/keystore/... ./pkg/client/... ./pkg/attest/... ./pkg/manifest \
+	GODEBUG=fips140=only go test -short ./pkg/pre/... ./pkg/seal ./pkg/keystore/... ./pkg/client/... ./pkg/attest/... ./pkg/manifest ./pkg/consent ./pkg/signature ./pkg/trail \
 	  ./gateway/... ./chaincode/... ./cmd/emrys ./cmd/emrys-gateway
 
 .PHONY: pkcs11
