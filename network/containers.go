@@ -6,7 +6,7 @@ package network
 import (
 	"context"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // A network in containers is brought up by a container engine, which starts

@@ -18,12 +18,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/daemons"
 	"github.com/emrys-health/emrys/network/lockfile"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/runner"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // Options say which network is meant and how to act on it.

@@ -13,12 +13,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/enrol"
 	"github.com/emrys-health/emrys/network/kubo"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/runner"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // stepTimeout bounds each step of Up but the building of programs. On two

@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/emrys-health/emrys/network"
-	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 func (a *app) renderCommand() *cobra.Command {

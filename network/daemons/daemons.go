@@ -18,8 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/lockfile"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // modulePath marks the root of the source tree.

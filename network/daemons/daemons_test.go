@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 func TestFindSourceLooksUpward(t *testing.T) {

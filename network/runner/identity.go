@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // record identifies a process beyond its number, which the system reuses:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/keystore"
 	"github.com/emrys-health/emrys/pkg/pre"
@@ -226,7 +227,7 @@ func StartRecovery(dir, owner, device string, now time.Time) (*recovery.Request,
 		return nil, fmt.Errorf("keep recovery key: %w", err)
 	}
 	defer clear(content)
-	return r, writeFile(filepath.Join(dir, recoveryFileName), content)
+	return r, atomicfile.Write(filepath.Join(dir, recoveryFileName), content, ownerOnly)
 }
 
 func loadRecovery(dir string) (*pre.HybridPrivateKey, *recovery.Request, error) {

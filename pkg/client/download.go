@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/seal"
 )
@@ -43,17 +44,17 @@ func (o *Opened) Stream(ctx context.Context, w io.Writer, progress Progress) err
 // 0600, only when it is complete, verified and on the disk; an existing file is
 // replaced then.
 func (o *Opened) SaveTo(ctx context.Context, path string, progress Progress) error {
-	t, err := newTemporary(path)
+	draft, err := atomicfile.Create(path)
 	if err != nil {
-		return err
+		return emr.Wrap(emr.CodeInvalid, "cannot write beside "+path, err)
 	}
-	defer t.discard()
-	steady := newSteadyWriter(t.file)
+	defer draft.Discard()
+	steady := newSteadyWriter(draft.File)
 	err = o.Stream(ctx, steady, progress)
 	if err := errors.Join(err, steady.wait()); err != nil {
 		return err
 	}
-	return t.commit()
+	return draft.Commit()
 }
 
 // steadyStep is how much is written before the disk is told to begin, in bytes.

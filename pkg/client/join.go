@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/fabricca"
 	"github.com/emrys-health/emrys/pkg/keystore"
@@ -150,7 +151,7 @@ func (j *joining) enrol(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, enrolmentError(err)
 	}
-	if err := writeFile(filepath.Join(j.dir, certificateName), certificate); err != nil {
+	if err := atomicfile.Write(filepath.Join(j.dir, certificateName), certificate, ownerOnly); err != nil {
 		return nil, err
 	}
 	j.report(StepEnrol)

@@ -4,9 +4,7 @@
 package client
 
 import (
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 	"github.com/emrys-health/emrys/pkg/attest"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
@@ -27,6 +26,8 @@ const (
 	certificateName = "certificate.pem"
 	// formatVersion is that of invitations and profiles.
 	formatVersion = 1
+	// ownerOnly is the mode of every file that the client writes.
+	ownerOnly = 0o600
 	// maxPublicFile bounds an invitation and a profile, in bytes.
 	maxPublicFile = 256 << 10
 )
@@ -256,7 +257,7 @@ func (p *Profile) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("encode profile: %w", err)
 	}
-	return writeFile(filepath.Join(dir, profileName), append(data, '\n'))
+	return atomicfile.Write(filepath.Join(dir, profileName), append(data, '\n'), ownerOnly)
 }
 
 func readPublic(path string) ([]byte, error) {
@@ -266,60 +267,4 @@ func readPublic(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxPublicFile+1))
-}
-
-// writeFile replaces a file so that a crash leaves the old content or the new.
-func writeFile(path string, content []byte) error {
-	t, err := newTemporary(path)
-	if err != nil {
-		return err
-	}
-	defer t.discard()
-	if _, err := t.file.Write(content); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return t.commit()
-}
-
-// temporary is a file under construction beside its final place.
-type temporary struct {
-	file *os.File
-	path string
-}
-
-func newTemporary(path string) (*temporary, error) {
-	var suffix [8]byte
-	if _, err := io.ReadFull(rand.Reader, suffix[:]); err != nil {
-		return nil, fmt.Errorf("draw file name: %w", err)
-	}
-	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+hex.EncodeToString(suffix[:])+".part")
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, emr.Wrap(emr.CodeInvalid, "cannot write beside "+path, err)
-	}
-	return &temporary{file: f, path: path}, nil
-}
-
-// commit makes the content durable and moves it into place.
-func (t *temporary) commit() error {
-	err := t.file.Sync()
-	if err = errors.Join(err, t.file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", t.path, err)
-	}
-	if err := os.Rename(t.file.Name(), t.path); err != nil {
-		return fmt.Errorf("put %s in place: %w", t.path, err)
-	}
-	dir, err := os.Open(filepath.Dir(t.path))
-	if err != nil {
-		return fmt.Errorf("open directory of %s: %w", t.path, err)
-	}
-	defer dir.Close()
-	_ = dir.Sync() // some file systems cannot sync a directory; the rename has happened
-	return nil
-}
-
-// discard removes what commit has not moved.
-func (t *temporary) discard() {
-	_ = t.file.Close()
-	_ = os.Remove(t.file.Name())
 }

@@ -9,8 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
+
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 const (
@@ -98,52 +99,15 @@ func readPrivate(path string) ([]byte, error) {
 
 // writePrivate writes a key file so that a crash leaves the old file or the new one and nothing between. Without replace
 // an existing file is never overwritten, not even by two callers at once.
-func writePrivate(path string, content []byte, replace bool) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("create key file: %w", err)
-	}
-	temporary := f.Name()
-	defer func() {
-		if removed := os.Remove(temporary); removed != nil && !errors.Is(removed, fs.ErrNotExist) && err == nil {
-			err = fmt.Errorf("remove temporary key file: %w", removed)
-		}
-	}()
-	if err := fillFile(f, content); err != nil {
-		return fmt.Errorf("write key file: %w", err)
-	}
-	move := os.Link
+func writePrivate(path string, content []byte, replace bool) error {
+	write := atomicfile.WriteNew
 	if replace {
-		move = os.Rename
+		write = atomicfile.Write
 	}
-	if err := move(temporary, path); errors.Is(err, fs.ErrExist) {
+	if err := write(path, content, fileMode); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: %s", ErrExists, path)
 	} else if err != nil {
-		return fmt.Errorf("put key file in place: %w", err)
-	}
-	return syncDir(dir)
-}
-
-func fillFile(f *os.File, content []byte) error {
-	_, err := f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
-	if !hasModes() { // Windows cannot sync a directory
-		return nil
-	}
-	d, err := os.Open(dir) //nolint:gosec // the caller's key directory
-	if err != nil {
-		return fmt.Errorf("open key directory: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync key directory: %w", err)
+		return fmt.Errorf("write key file: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 const (
@@ -195,5 +197,5 @@ func (s *Store) ChangePassphrase(passphrase []byte) error {
 	if err := os.Remove(before); err != nil {
 		return fmt.Errorf("remove old key file: %w", err)
 	}
-	return syncDir(s.vault.dir)
+	return atomicfile.SyncDir(s.vault.dir)
 }

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/emrys-health/emrys/gateway/internal/durable"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // progress is what the pinner has seen and done, in a file to which lines are
@@ -41,7 +41,7 @@ const lineVersion = 1
 
 func openProgress(path string) (*progress, error) {
 	p := &progress{want: make(map[string]bool), bad: make(map[string]int)}
-	if err := os.MkdirAll(filepath.Dir(path), durable.DirMode); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), atomicfile.DirMode); err != nil {
 		return nil, fmt.Errorf("make directory of pins: %w", err)
 	}
 	text, err := os.ReadFile(path)
@@ -111,7 +111,7 @@ func (p *progress) compact(path string) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("encode pins: %w", err)
 	}
-	return durable.Write(path, b.Bytes())
+	return atomicfile.Write(path, b.Bytes(), 0o600)
 }
 
 func (p *progress) sorted() []string {

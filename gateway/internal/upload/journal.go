@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/emrys-health/emrys/gateway/internal/durable"
 	"github.com/emrys-health/emrys/pkg/api"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 	"github.com/emrys-health/emrys/pkg/emr"
 )
 
@@ -52,7 +52,7 @@ const journalSuffix = ".json"
 func (j journal) path(id string) string { return filepath.Join(j.dir, id+journalSuffix) }
 
 func (j journal) load() (map[string]*entry, error) {
-	if err := os.MkdirAll(j.dir, durable.DirMode); err != nil {
+	if err := os.MkdirAll(j.dir, atomicfile.DirMode); err != nil {
 		return nil, fmt.Errorf("make upload journal: %w", err)
 	}
 	files, err := os.ReadDir(j.dir)
@@ -93,7 +93,7 @@ func (j journal) write(e *entry) error {
 	if err != nil {
 		return err
 	}
-	if err := durable.Write(j.path(e.ID), text); err != nil {
+	if err := atomicfile.Write(j.path(e.ID), text, 0o600); err != nil {
 		return fmt.Errorf("write upload journal: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@
 package atomicfile_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 func TestWriteMakesTheFileWithItsModeAndNothingElse(t *testing.T) {
@@ -88,4 +89,49 @@ func TestWriteDirLeavesAnExistingDirectoryAlone(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(dir, "f"))
 	require.NoError(t, err)
 	require.Equal(t, "first", string(raw))
+}
+
+func TestANewFileReplacesNothing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, atomicfile.WriteNew(file, []byte("first"), 0o600))
+	require.ErrorIs(t, atomicfile.WriteNew(file, []byte("second"), 0o600), fs.ErrExist)
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "first", string(raw))
+	entries, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "no draft stays")
+}
+
+func TestADraftShowsNothingBeforeItsCommitAndLeavesNothingWhenDiscarded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	draft, err := atomicfile.Create(file)
+	require.NoError(t, err)
+	info, err := draft.File.Stat()
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+	_, err = draft.File.WriteString("whole")
+	require.NoError(t, err)
+	require.NoFileExists(t, file)
+	draft.Discard()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	require.Error(t, draft.Commit(), "what was discarded is not committed")
+
+	draft, err = atomicfile.Create(file)
+	require.NoError(t, err)
+	_, err = draft.File.WriteString("whole")
+	require.NoError(t, err)
+	require.NoError(t, draft.Commit())
+	draft.Discard()
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "whole", string(raw))
+
+	_, err = atomicfile.Create(filepath.Join(dir, "absent", "f"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
