@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/emrys-health/emrys/gateway/internal/auth"
+	"github.com/emrys-health/emrys/gateway/internal/gather"
 	"github.com/emrys-health/emrys/gateway/internal/httpx"
 	"github.com/emrys-health/emrys/gateway/internal/pin"
 	"github.com/emrys-health/emrys/gateway/internal/proxy"
@@ -42,10 +43,22 @@ type Event = pin.Event
 // Ledger is the ledger as a gateway needs it.
 type Ledger interface {
 	service.Ledger
+	gather.Ledger
 	pin.Source
 	auth.ConfigBlocks
 	// NameEndorsers says which organisations the channel has.
 	NameEndorsers(orgs []string)
+}
+
+// gathered is a ledger that commits readings which begin at the same time together.
+type gathered struct {
+	service.Ledger
+	gatherer *gather.Gatherer
+}
+
+// Submit implements service.Ledger.
+func (g gathered) Submit(ctx context.Context, function string, signed *emr.SignedAction, result any) error {
+	return g.gatherer.Submit(ctx, function, signed, result)
 }
 
 // Store is the content store as a gateway needs it.
@@ -102,7 +115,7 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		return nil, err
 	}
 	ports := service.Ports{
-		Ledger: deps.Ledger, Prover: deps.Prover, Proxies: g.proxies, Verifier: proxy.Verifier{}, Now: deps.Now,
+		Ledger: gathered{deps.Ledger, gather.New(deps.Ledger)}, Prover: deps.Prover, Proxies: g.proxies, Verifier: proxy.Verifier{}, Now: deps.Now,
 	}
 	if deps.Store != nil {
 		if g.uploads, err = upload.Open(g.uploadSettings(), deps.Store); err != nil {

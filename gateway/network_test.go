@@ -241,10 +241,19 @@ func copyResult(from, to any) error {
 }
 
 func (l *ledgerPort) Submit(_ context.Context, function string, signed *emr.SignedAction, result any) error {
+	return l.submit(function, signed, result)
+}
+
+func (l *ledgerPort) SubmitBatch(_ context.Context, signed []*emr.SignedAction) (*ledgerapi.BatchReceipt, error) {
+	var receipt ledgerapi.BatchReceipt
+	return &receipt, l.submit(ledgerapi.DiscloseBatch, signed, &receipt)
+}
+
+func (l *ledgerPort) submit(function string, carried, result any) error {
 	if err := l.broken(function); err != nil {
 		return err
 	}
-	raw, err := emr.Canonical(signed)
+	raw, err := emr.Canonical(carried)
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,8 @@ func at(b *testing.B, s *setting, name, beside string, n, clients, units int, ac
 	b.ReportMetric(1/perUnit, "units/s")
 }
 
-// BenchmarkThroughput measures readings begun a second, one a transaction and 64 a transaction, beside bare puts, all by bare clients.
+// BenchmarkThroughput measures readings begun a second: one a transaction and 64 a transaction by bare clients, and by persons through
+// a gateway, which gathers them, beside bare puts.
 func BenchmarkThroughput(b *testing.B) {
 	s := with(b)
 	bare, err := deployRaw(b.Context(), s.net)
@@ -150,6 +151,7 @@ func BenchmarkThroughput(b *testing.B) {
 	defer carrier.Close()
 	reader := s.signer(b)
 	const rawMany, one, many = "raw submit, 16 at once", "Disclose, 16 at once", "DiscloseBatch of 64, 16 at once"
+	const gathered, persons = "Disclose through a gateway, 64 at once", 64
 	for b.Loop() {
 		at(b, s, rawMany, "", 320, crowd, 1, func(ctx context.Context) error {
 			_, err := bare.contract.SubmitWithContext(ctx, "put", fabric.WithArguments(fmt.Sprintf("t%d", time.Now().UnixNano()), "v"))
@@ -164,6 +166,10 @@ func BenchmarkThroughput(b *testing.B) {
 		})
 		at(b, s, many, one, 64, crowd, ledgerapi.MaxBatch, func(ctx context.Context) error {
 			return discloseBatch(ctx, carrier, reader)
+		})
+		at(b, s, gathered, one, 1280, persons, 1, func(ctx context.Context) error {
+			_, err := s.reader.Disclose(ctx, reader.record, reader.grant, emr.PurposeTreatment)
+			return err
 		})
 	}
 }

@@ -43,7 +43,24 @@ func (l *Ledger) Submit(ctx context.Context, function string, signed *emr.Signed
 	if err != nil {
 		return err
 	}
-	carried := client.WithTransient(map[string][]byte{ledgerapi.TransientAction: action})
+	return l.submit(ctx, function, client.WithTransient(map[string][]byte{ledgerapi.TransientAction: action}), result)
+}
+
+// SubmitBatch implements gather.Ledger: Submit for several readings at once.
+func (l *Ledger) SubmitBatch(ctx context.Context, signed []*emr.SignedAction) (*ledgerapi.BatchReceipt, error) {
+	actions, err := emr.Canonical(signed)
+	if err != nil {
+		return nil, err
+	}
+	var receipt ledgerapi.BatchReceipt
+	carried := client.WithTransient(map[string][]byte{ledgerapi.TransientActions: actions})
+	if err := l.submit(ctx, ledgerapi.DiscloseBatch, carried, &receipt); err != nil {
+		return nil, err
+	}
+	return &receipt, nil
+}
+
+func (l *Ledger) submit(ctx context.Context, function string, carried client.ProposalOption, result any) error {
 	for attempt := 0; ; attempt++ {
 		payload, err := l.submitOnce(ctx, function, carried)
 		if err == nil {
