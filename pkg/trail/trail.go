@@ -86,17 +86,24 @@ type Report struct {
 	Chain []emr.AuditEntry
 }
 
-// link is one distinct chained entry with its hash.
-type link struct {
-	entry emr.AuditEntry
-	hash  emr.Digest
-}
+// link is one distinct element of a chain, with its hash, and end a head of it.
+type (
+	link struct {
+		sequence       uint64
+		previous, hash emr.Digest
+		at             int // in the input
+	}
+	end struct {
+		sequence uint64
+		hash     emr.Digest
+		foreign  bool // of another chain
+	}
+)
 
-// verifier collects the faults of one trail.
+// verifier collects the faults of one chain, of audit entries or of seals.
 type verifier struct {
-	patient emr.Handle
-	faults  []Fault
-	chain   []link // distinct, by sequence
+	faults []Fault
+	chain  []link // distinct, by sequence
 }
 
 // Verify checks one patient's entries against the heads that gateways have told.
@@ -109,26 +116,33 @@ type verifier struct {
 // from JSON always can.
 func Verify(entries []emr.AuditEntry, heads ...emr.AuditHead) (*Report, error) {
 	v := &verifier{}
+	var patient emr.Handle
 	switch {
 	case len(heads) > 0:
-		v.patient = heads[0].Patient
+		patient = heads[0].Patient
 	case len(entries) > 0:
-		v.patient = entries[0].Patient
+		patient = entries[0].Patient
 	}
-	if err := v.collect(entries); err != nil {
+	if err := v.collect(entries, patient); err != nil {
 		return nil, err
 	}
-	v.checkLinks()
-	v.checkHeads(heads)
-	return v.report(), nil
+	ends := make([]end, len(heads))
+	for i, head := range heads {
+		ends[i] = end{head.Sequence, head.Hash, head.Patient != patient}
+	}
+	r := &Report{Verdict: v.judge(ends), Faults: v.faults, Chain: make([]emr.AuditEntry, len(v.chain))}
+	for i, l := range v.chain {
+		r.Chain[i] = entries[l.at]
+	}
+	return r, nil
 }
 
 // collect takes the distinct chained entries of the patient.
-func (v *verifier) collect(entries []emr.AuditEntry) error {
+func (v *verifier) collect(entries []emr.AuditEntry, patient emr.Handle) error {
 	for i := range entries {
 		e := &entries[i]
 		switch {
-		case e.Patient != v.patient:
+		case e.Patient != patient:
 			v.fault(FaultForeign, e.Sequence, e.Sequence)
 		case e.Kind.Chained() != (e.Sequence > 0), e.Sequence == 0 && !e.Previous.IsZero():
 			v.fault(FaultLoose, e.Sequence, e.Sequence)
@@ -137,32 +151,47 @@ func (v *verifier) collect(entries []emr.AuditEntry) error {
 			if err != nil {
 				return err
 			}
-			v.chain = append(v.chain, link{*e, hash})
+			v.chain = append(v.chain, link{e.Sequence, e.Previous, hash, i})
 		}
 	}
+	return nil
+}
+
+// judge puts the chain in order, holds it against its neighbours and the heads, and sums up.
+func (v *verifier) judge(heads []end) Verdict {
 	slices.SortFunc(v.chain, func(a, b link) int {
-		return cmp.Or(cmp.Compare(a.entry.Sequence, b.entry.Sequence), slices.Compare(a.hash[:], b.hash[:]))
+		return cmp.Or(cmp.Compare(a.sequence, b.sequence), slices.Compare(a.hash[:], b.hash[:]))
 	})
 	v.chain = slices.CompactFunc(v.chain, func(a, b link) bool { return a.hash == b.hash })
-	return nil
+	v.checkLinks()
+	v.checkHeads(heads)
+	slices.SortStableFunc(v.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
+	verdict := Complete
+	for _, f := range v.faults {
+		if f.Kind.verdict() == Conflicting {
+			return Conflicting
+		}
+		verdict = Partial
+	}
+	return verdict
 }
 
 // checkLinks compares every entry with its neighbours.
 func (v *verifier) checkLinks() {
 	for i := range v.chain {
 		this := &v.chain[i]
-		n := this.entry.Sequence
-		if (n == 1) != this.entry.Previous.IsZero() {
+		n := this.sequence
+		if (n == 1) != this.previous.IsZero() {
 			v.fault(FaultAltered, n, n)
 		}
 		if i == 0 {
 			continue
 		}
 		switch before := &v.chain[i-1]; {
-		case before.entry.Sequence == n:
+		case before.sequence == n:
 			v.fault(FaultFork, n, n)
-		case before.entry.Sequence+1 == n && !v.names(before.entry.Sequence, this.entry.Previous):
-			v.fault(FaultAltered, before.entry.Sequence, n)
+		case before.sequence+1 == n && !v.names(before.sequence, this.previous):
+			v.fault(FaultAltered, before.sequence, n)
 		}
 	}
 }
@@ -170,13 +199,13 @@ func (v *verifier) checkLinks() {
 // at returns the claimants of a place.
 func (v *verifier) at(sequence uint64) []link {
 	first, found := slices.BinarySearchFunc(v.chain, sequence, func(l link, n uint64) int {
-		return cmp.Compare(l.entry.Sequence, n)
+		return cmp.Compare(l.sequence, n)
 	})
 	if !found {
 		return nil
 	}
 	last := first
-	for last < len(v.chain) && v.chain[last].entry.Sequence == sequence {
+	for last < len(v.chain) && v.chain[last].sequence == sequence {
 		last++
 	}
 	return v.chain[first:last]
@@ -188,7 +217,7 @@ func (v *verifier) names(sequence uint64, hash emr.Digest) bool {
 }
 
 // checkHeads holds the chain against the heads, and finds what is missing up to the newest.
-func (v *verifier) checkHeads(heads []emr.AuditHead) {
+func (v *verifier) checkHeads(heads []end) {
 	if len(heads) == 0 {
 		v.fault(FaultNoHead, 0, 0)
 		return
@@ -196,37 +225,37 @@ func (v *verifier) checkHeads(heads []emr.AuditHead) {
 	newest := heads[0]
 	for i, head := range heads {
 		v.checkHead(&head)
-		if head.Sequence > newest.Sequence {
+		if head.sequence > newest.sequence {
 			newest = head
 		}
 		for _, other := range heads[:i] {
-			if other.Sequence == head.Sequence && other.Hash != head.Hash {
-				v.fault(FaultFork, head.Sequence, head.Sequence)
+			if other.sequence == head.sequence && other.hash != head.hash {
+				v.fault(FaultFork, head.sequence, head.sequence)
 			}
 		}
 	}
 	next := uint64(1)
 	for i := range v.chain {
-		n := v.chain[i].entry.Sequence
-		v.missing(next, min(n-1, newest.Sequence))
+		n := v.chain[i].sequence
+		v.missing(next, min(n-1, newest.sequence))
 		next = n + 1
-		if n > newest.Sequence {
+		if n > newest.sequence {
 			v.fault(FaultHeadBehind, n, n)
 		}
 	}
-	if len(v.chain) == 0 || v.chain[len(v.chain)-1].entry.Sequence < newest.Sequence {
-		v.missing(next, newest.Sequence)
+	if len(v.chain) == 0 || v.chain[len(v.chain)-1].sequence < newest.sequence {
+		v.missing(next, newest.sequence)
 	}
 }
 
-func (v *verifier) checkHead(head *emr.AuditHead) {
+func (v *verifier) checkHead(head *end) {
 	switch {
-	case head.Patient != v.patient:
-		v.fault(FaultForeign, head.Sequence, head.Sequence)
-	case (head.Sequence == 0) != head.Hash.IsZero():
-		v.fault(FaultAltered, head.Sequence, head.Sequence)
-	case len(v.at(head.Sequence)) > 0 && !v.names(head.Sequence, head.Hash):
-		v.fault(FaultAltered, head.Sequence, head.Sequence)
+	case head.foreign:
+		v.fault(FaultForeign, head.sequence, head.sequence)
+	case (head.sequence == 0) != head.hash.IsZero():
+		v.fault(FaultAltered, head.sequence, head.sequence)
+	case len(v.at(head.sequence)) > 0 && !v.names(head.sequence, head.hash):
+		v.fault(FaultAltered, head.sequence, head.sequence)
 	}
 }
 
@@ -240,20 +269,4 @@ func (v *verifier) fault(kind FaultKind, from, to uint64) {
 	if f := (Fault{kind, from, to}); !slices.Contains(v.faults, f) {
 		v.faults = append(v.faults, f)
 	}
-}
-
-func (v *verifier) report() *Report {
-	r := &Report{Verdict: Complete, Faults: v.faults, Chain: make([]emr.AuditEntry, len(v.chain))}
-	for i := range v.chain {
-		r.Chain[i] = v.chain[i].entry
-	}
-	slices.SortStableFunc(r.Faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
-	for _, f := range r.Faults {
-		if f.Kind.verdict() == Conflicting {
-			r.Verdict = Conflicting
-			return r
-		}
-		r.Verdict = Partial
-	}
-	return r
 }
