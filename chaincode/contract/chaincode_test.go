@@ -189,6 +189,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
+	auditThroughTheAdapter(t, r, ask)
+	called[ledgerapi.SealReadings] = true
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
@@ -204,6 +206,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
+		ledgerapi.EventReadingsSealed,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
 		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,

@@ -4,6 +4,8 @@
 package ledger
 
 import (
+	"fmt"
+
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -60,20 +62,54 @@ func headOf(s Lookup, patient emr.Handle) (*emr.AuditHead, error) {
 	return head, err
 }
 
-// putEntry writes an entry into the patient's trail and, when it concerns a
-// record, into the record's. The keys end in what names the entry, so that none
-// replaces another.
-func putEntry(s State, entry *emr.AuditEntry) error {
+// place is where an entry stands in an index.
+type place struct{ typ, owner, id string }
+
+// placesOf lists where every entry stands: in the trail of the patient and of the
+// record that it concerns, and under who acted and under the organisation that
+// vouches for the actor. The ids end in what names the entry, so that none replaces
+// another, and nothing is read, so that none waits for another.
+func placesOf(entry *emr.AuditEntry) []place {
 	// One transaction may write one entry for each of several records, or disclosures.
-	id := entry.TxID + string(entry.Record) + entry.Ref
-	key := ledgerapi.Index(ledgerapi.TypeAuditByPatient, string(entry.Patient), entry.At, s.Nanos(), id)
-	if err := put(s, key, entry); err != nil {
+	id := ledgerapi.EntryID(entry.TxID, entry.Record, entry.Ref)
+	places := []place{{ledgerapi.TypeAuditByOrg, string(entry.Org), id}}
+	if actor := actorOf(entry); actor != "" {
+		places = append(places, place{ledgerapi.TypeAuditByActor, actor, id})
+	}
+	if entry.Patient != "" {
+		places = append(places, place{ledgerapi.TypeAuditByPatient, string(entry.Patient), id})
+	}
+	if entry.Record != "" {
+		places = append(places, place{ledgerapi.TypeAuditByRecord, string(entry.Record), entry.TxID + entry.Ref})
+	}
+	return places
+}
+
+// actorOf returns who is named as acting: the patient by the handle, and nobody for
+// an administrator, whom the ledger does not know by name.
+func actorOf(entry *emr.AuditEntry) string {
+	switch entry.Actor {
+	case emr.ActorPatient:
+		return string(entry.Patient)
+	case emr.ActorAdmin:
+		return ""
+	default:
+		return entry.Actor
+	}
+}
+
+// putEntry writes an entry wherever every entry stands, and at further places.
+func putEntry(s State, entry *emr.AuditEntry, further ...place) error {
+	b, err := emr.Canonical(entry)
+	if err != nil {
 		return err
 	}
-	if entry.Record == "" {
-		return nil
+	for _, at := range append(placesOf(entry), further...) {
+		if err := s.Put(ledgerapi.Index(at.typ, at.owner, entry.At, s.Nanos(), at.id), b); err != nil {
+			return fmt.Errorf("ledger: write %s: %w", at.typ, err)
+		}
 	}
-	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByRecord, string(entry.Record), entry.At, s.Nanos(), entry.TxID+entry.Ref), entry)
+	return nil
 }
 
 // auditEach writes the entry once for each record, or once without a record when there are none.

@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"math"
+	"slices"
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -20,6 +21,20 @@ func byOwner(typ, owner string, limit int, bookmark string) query {
 	}
 }
 
+// within lets a list begin at the newest key before the time to; 0 is the newest of
+// all. Keys descend in time: who chooses the entries stops at the first before from.
+func within(list query, from, to emr.Time) (query, error) {
+	if from < 0 || to < 0 || to != 0 && to <= from {
+		return list, emr.Invalid("to", "must be after from")
+	}
+	if to != 0 {
+		list.from = &ledgerapi.Key{
+			Type: list.prefix.Type, Attributes: append(slices.Clone(list.prefix.Attributes), ledgerapi.Inverted(to-1, math.MaxInt32)),
+		}
+	}
+	return list, nil
+}
+
 // SearchRecords finds a patient's records, newest first. Superseded versions are
 // left out unless all are asked for. A page may be short, or empty, and still
 // have a bookmark: what one query reads is bounded.
@@ -27,12 +42,9 @@ func SearchRecords(r Reader, q ledgerapi.SearchQuery) (*ledgerapi.RecordPage, er
 	if err := checkSearch(&q); err != nil {
 		return nil, err
 	}
-	search := byOwner(ledgerapi.TypeRecordByPatient, string(q.Patient), q.Limit, q.Bookmark)
-	if q.To != 0 {
-		// Keys descend in time: the first key that can match has the last moment before To.
-		search.from = &ledgerapi.Key{
-			Type: search.prefix.Type, Attributes: []string{string(q.Patient), ledgerapi.Inverted(q.To-1, math.MaxInt32)},
-		}
+	search, err := within(byOwner(ledgerapi.TypeRecordByPatient, string(q.Patient), q.Limit, q.Bookmark), q.From, q.To)
+	if err != nil {
+		return nil, err
 	}
 	items, bookmark, err := page(r, search, func(e Entry) (*emr.Record, step, error) {
 		record, err := require(r, ledgerapi.RecordKey(emr.RecordID(e.Value)), versionOfRecord)
@@ -60,9 +72,6 @@ func checkSearch(q *ledgerapi.SearchQuery) error {
 		if _, err := emr.ParseLevel("level", string(q.Level)); err != nil {
 			return err
 		}
-	}
-	if q.From < 0 || q.To < 0 || q.To != 0 && q.To <= q.From {
-		return emr.Invalid("to", "must be after from")
 	}
 	return nil
 }

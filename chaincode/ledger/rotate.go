@@ -274,7 +274,7 @@ func aboutClinician(clinician *emr.Clinician, kind emr.AuditKind) emr.AuditEntry
 // auditClinician writes an entry into the trail of the clinician that it is about, named by Ref.
 func auditClinician(s State, entry emr.AuditEntry) error {
 	entry.V, entry.TxID, entry.At = emr.DocumentVersion, s.TxID(), s.Now()
-	return put(s, ledgerapi.Index(ledgerapi.TypeAuditByClinician, entry.Ref, entry.At, s.Nanos(), entry.TxID), entry)
+	return putEntry(s, &entry, place{ledgerapi.TypeAuditByClinician, entry.Ref, entry.TxID})
 }
 
 // AuditByClinician lists what happened to a clinician's registration, newest first.

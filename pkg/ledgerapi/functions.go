@@ -104,7 +104,7 @@ func OrganisationTransactions() []string {
 		DiscloseBatch,
 		// Holds.
 		HoldRecord,
-	}, lifeOrganisationTransactions())
+	}, lifeOrganisationTransactions(), auditOrganisationTransactions())
 }
 
 // Unstoppable lists the functions that no vote can stop: those by which a patient
@@ -126,7 +126,7 @@ func Queries() []string {
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
 		GetConsent, ListConsents, PreviewConsent, ListDelegations,
-	}, lifeQueries(), emergencyQueries(), amendmentQueries())
+	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

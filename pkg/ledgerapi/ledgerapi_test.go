@@ -112,6 +112,8 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
 		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
 		ledgerapi.AmendmentKey("a"), ledgerapi.HoldKey("a"),
+		// The audit trail.
+		ledgerapi.SealKey("a", 1), ledgerapi.SealHeadKey("a"), ledgerapi.SealLeavesKey("a", 1), ledgerapi.SealedKey("a", "b"),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {

@@ -1,0 +1,46 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package contract
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/trail"
+)
+
+// auditThroughTheAdapter seals what hospital A has done, and proves one entry of it.
+func auditThroughTheAdapter(t *testing.T, r *rig, ask func(string, any, any)) {
+	t.Helper()
+	var waiting ledgerapi.UnsealedPage
+	ask(ledgerapi.ListUnsealed, ledgerapi.UnsealedQuery{Org: ledgertest.HospitalA}, &waiting)
+	require.NotEmpty(t, waiting.Items)
+	var names []ledgerapi.EntryName
+	for _, e := range waiting.Items {
+		names = append(names, e.Name)
+	}
+	args, err := emr.Canonical(ledgerapi.SealReadingsArgs{Entries: names})
+	require.NoError(t, err)
+	r.succeeds(r.call(ledgerapi.SealReadings, string(args)))
+	require.Equal(t, emr.CodeExists, r.fails(r.call(ledgerapi.SealReadings, string(args))).Code)
+	ask(ledgerapi.ListUnsealed, ledgerapi.UnsealedQuery{Org: ledgertest.HospitalA}, &waiting)
+	require.Empty(t, waiting.Items)
+
+	var page ledgerapi.SealPage
+	ask(ledgerapi.ListSeals, ledgerapi.SealsQuery{Org: ledgertest.HospitalA}, &page)
+	report, err := trail.VerifySeals(page.Items, page.Head)
+	require.NoError(t, err)
+	require.Equal(t, trail.Complete, report.Verdict)
+	var seal emr.Seal
+	ask(ledgerapi.GetSeal, ledgerapi.SealQuery{Org: ledgertest.HospitalA, Sequence: 1}, &seal)
+	require.Equal(t, page.Items[0], seal)
+	id := names[0].ID
+	var proof emr.Inclusion
+	ask(ledgerapi.ProveSealed, ledgerapi.SealedQuery{Org: ledgertest.HospitalA, TxID: id[:64], Ref: id[64:]}, &proof)
+	require.NoError(t, trail.VerifyInclusion(&proof))
+}

@@ -1,0 +1,155 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgerapi
+
+import (
+	"fmt"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+)
+
+// Transactions of the audit trail (docs/spec/audit.md).
+const (
+	// SealReadings: SealReadingsArgs -> Receipt, by the gateway of the organisation whose entries are sealed; the receipt's ID is the seal's number.
+	SealReadings = "SealReadings"
+)
+
+// Queries of the audit trail.
+const (
+	GetSeal      = "GetSeal"      // SealQuery -> emr.Seal
+	ListSeals    = "ListSeals"    // SealsQuery -> SealPage, newest first
+	ProveSealed  = "ProveSealed"  // SealedQuery -> emr.Inclusion; gateways only
+	ListUnsealed = "ListUnsealed" // UnsealedQuery -> UnsealedPage, newest first; for the organisation's own gateway and a regulator's
+)
+
+// Events of the audit trail. Hospital is the organisation.
+const (
+	EventReadingsSealed = "readings.sealed" // an organisation sealed entries; the ID is the seal's number
+)
+
+func auditOrganisationTransactions() []string { return []string{SealReadings} }
+
+func auditQueries() []string {
+	return []string{GetSeal, ListSeals, ProveSealed, ListUnsealed}
+}
+
+// Limits of the audit trail.
+const (
+	// MaxSealed is the number of entries under one seal.
+	MaxSealed = 256
+)
+
+// Object types of the audit trail.
+const (
+	// TypeAuditByActor and TypeAuditByOrg are further indexes of every entry: by who
+	// acted, a ClinicianID or a Handle, and by the organisation that vouches for the
+	// actor. The value is the entry itself.
+	TypeAuditByActor = "actor-audit"
+	TypeAuditByOrg   = "org-audit"
+	// TypeSeal: value is emr.Seal.
+	TypeSeal = "seal"
+	// TypeSealHead: value is emr.SealHead.
+	TypeSealHead = "seal-head"
+	// TypeSealLeaves: value is SealLeaves.
+	TypeSealLeaves = "seal-leaves"
+	// TypeSealed: value is Sealed.
+	TypeSealed = "sealed"
+)
+
+// SealKey is the key of an organisation's seal.
+func SealKey(org emr.OrgID, sequence uint64) Key {
+	return key(TypeSeal, string(org), fmt.Sprintf("%020d", sequence))
+}
+
+// SealHeadKey is the key of the end of an organisation's chain of seals.
+func SealHeadKey(org emr.OrgID) Key { return key(TypeSealHead, string(org)) }
+
+// SealLeavesKey is the key of the leaf hashes under a seal.
+func SealLeavesKey(org emr.OrgID, sequence uint64) Key {
+	return key(TypeSealLeaves, string(org), fmt.Sprintf("%020d", sequence))
+}
+
+// SealedKey is the key that marks an entry of an organisation as sealed, so that it is sealed once.
+func SealedKey(org emr.OrgID, id string) Key { return key(TypeSealed, string(org), id) }
+
+// SealLeaves are the leaf hashes under a seal, 32 octets each, in their order.
+type SealLeaves struct {
+	V      int    `json:"v"`
+	Leaves []byte `json:"leaves"`
+}
+
+// Sealed tells under which seal of its organisation an entry is, and where its index entry stands.
+type Sealed struct {
+	V      int    `json:"v"`
+	Seal   uint64 `json:"seal"`
+	Index  uint32 `json:"index"` // among the leaves, from 0
+	Moment string `json:"moment"`
+}
+
+// EntryName names an audit entry of an organisation exactly, by the two last
+// attributes of its key in the index by organisation.
+type EntryName struct {
+	Moment string `json:"moment"` // the inverted time, 28 digits
+	ID     string `json:"id"`     // transaction, record and ref, joined
+}
+
+// EntryID is the last attribute of an entry's keys by patient, actor and organisation.
+func EntryID(txID string, record emr.RecordID, ref string) string { return txID + string(record) + ref }
+
+// SealReadingsArgs names the entries of the caller's organisation to be sealed, in any order.
+type SealReadingsArgs struct {
+	Entries []EntryName `json:"entries"` // 1 to MaxSealed, none twice
+}
+
+// SealQuery names a seal.
+type SealQuery struct {
+	Org      emr.OrgID `json:"org"`
+	Sequence uint64    `json:"sequence"` // from 1
+}
+
+// SealsQuery lists an organisation's seals.
+type SealsQuery struct {
+	Org      emr.OrgID `json:"org"`
+	Limit    int       `json:"limit"`
+	Bookmark string    `json:"bookmark"`
+}
+
+// SealPage is a page of seals, newest first, with the end of their chain.
+type SealPage struct {
+	Head     emr.SealHead `json:"head"`
+	Items    []emr.Seal   `json:"items"`
+	Bookmark string       `json:"bookmark"`
+}
+
+// SealedQuery names an entry by its own fields.
+type SealedQuery struct {
+	Org    emr.OrgID    `json:"org"`
+	TxID   string       `json:"txId"`
+	Record emr.RecordID `json:"record"` // may be empty
+	Ref    string       `json:"ref"`    // may be empty
+}
+
+// UnsealedQuery asks which entries of an organisation are under no seal yet. From
+// is inclusive, To exclusive; zero does not bound.
+type UnsealedQuery struct {
+	Org      emr.OrgID `json:"org"`
+	From     emr.Time  `json:"from"`
+	To       emr.Time  `json:"to"`
+	Limit    int       `json:"limit"`
+	Bookmark string    `json:"bookmark"`
+}
+
+// UnsealedEntry is an entry that is under no seal yet.
+type UnsealedEntry struct {
+	Name EntryName     `json:"name"`
+	Kind emr.AuditKind `json:"kind"`
+	At   emr.Time      `json:"at"`
+}
+
+// UnsealedPage is a page of entries under no seal, newest first. It may be short,
+// or empty, and still have a bookmark.
+type UnsealedPage struct {
+	Items    []UnsealedEntry `json:"items"`
+	Bookmark string          `json:"bookmark"`
+}
