@@ -103,6 +103,9 @@ type Policy struct {
 	Threshold int `yaml:"threshold"`
 	// Replicas is the number of hospitals that keep a record's content.
 	Replicas int `yaml:"replicas"`
+	// SealEvery is the time between rounds of sealing what the organisation's people
+	// have read; 0 leaves that to another gateway of the organisation.
+	SealEvery time.Duration `yaml:"sealEvery"`
 }
 
 // Limits bound what one caller may take.
@@ -145,7 +148,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Fabric: Fabric{Chaincode: ledgerapi.ChaincodeName, Endorsers: EndorsersNamed},
-		Policy: Policy{Threshold: ledgerapi.MinThreshold, Replicas: 2},
+		Policy: Policy{Threshold: ledgerapi.MinThreshold, Replicas: 2, SealEvery: 10 * time.Minute},
 		Limits: Limits{UploadBytes: 64 << 30, TokensPerSecond: 20, RequestsPerSecond: 100, FragmentsPerSecond: 20},
 		Timeouts: Timeouts{
 			Evaluate: 10 * time.Second, Endorse: 15 * time.Second, Submit: 10 * time.Second, Commit: 30 * time.Second,
@@ -238,6 +241,9 @@ func (y *Policy) validate(p *problems) {
 	}
 	if y.Replicas < 1 {
 		p.add("policy.replicas", "must be at least 1")
+	}
+	if y.SealEvery < 0 {
+		p.add("policy.sealEvery", "must not be less than 0")
 	}
 }
 

@@ -58,6 +58,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"a key file of another name", "gateway-keys.json", "keys.json", "keysFile: must"},
 		{"one proxy is none", "threshold: 2", "threshold: 1", "policy.threshold: must"},
 		{"no replicas", "replicas: 2", "replicas: 0", "policy.replicas: must"},
+		{"sealing backwards", "replicas: 2", "replicas: 2, sealEvery: -1s", "policy.sealEvery: must"},
 		{"an unknown level of logs", "level: info", "level: loud", "log.level: must"},
 		{"an unknown format of logs", "format: json", "format: xml", "log.format: must"},
 		{"a second document", "log:", "---\nlog:", ""},

@@ -28,6 +28,7 @@ import (
 	"github.com/emrys-health/emrys/gateway/internal/proxy"
 	"github.com/emrys-health/emrys/gateway/internal/quota"
 	"github.com/emrys-health/emrys/gateway/internal/rest"
+	"github.com/emrys-health/emrys/gateway/internal/sealer"
 	"github.com/emrys-health/emrys/gateway/internal/service"
 	"github.com/emrys-health/emrys/gateway/internal/upload"
 	"github.com/emrys-health/emrys/pkg/emr"
@@ -44,6 +45,7 @@ type Event = pin.Event
 type Ledger interface {
 	service.Ledger
 	gather.Ledger
+	sealer.Ledger
 	pin.Source
 	auth.ConfigBlocks
 	// NameEndorsers says which organisations the channel has.
@@ -154,6 +156,10 @@ func (g *Gateway) pinSettings() pin.Settings {
 	}
 }
 
+func (g *Gateway) sealSettings() sealer.Settings {
+	return sealer.Settings{Organisation: emr.OrgID(g.cfg.Organisation), Every: g.cfg.Policy.SealEvery, Now: g.deps.Now, Log: g.deps.Log}
+}
+
 func (g *Gateway) authSettings() auth.Settings {
 	s := auth.Settings{
 		Organisation: emr.OrgID(g.cfg.Organisation), Now: g.deps.Now, Log: g.deps.Log,
@@ -201,6 +207,9 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	work.Go(func() { _ = g.auth.Run(background) })
+	if g.cfg.Policy.SealEvery > 0 {
+		work.Go(func() { sealer.New(g.sealSettings(), g.deps.Ledger).Run(background) })
+	}
 	if g.uploads != nil {
 		work.Go(func() { g.sweep(background) })
 		work.Go(func() { _ = g.pinner.Run(background) })

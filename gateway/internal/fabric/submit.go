@@ -60,6 +60,16 @@ func (l *Ledger) SubmitBatch(ctx context.Context, signed []*emr.SignedAction) (*
 	return &receipt, nil
 }
 
+// Order implements sealer.Ledger: it commits a transaction of the own
+// organisation, whose argument is public, as Submit does a person's.
+func (l *Ledger) Order(ctx context.Context, function string, argument, result any) error {
+	text, err := emr.Canonical(argument)
+	if err != nil {
+		return err
+	}
+	return l.submit(ctx, function, client.WithBytesArguments(text), result)
+}
+
 func (l *Ledger) submit(ctx context.Context, function string, carried client.ProposalOption, result any) error {
 	for attempt := 0; ; attempt++ {
 		payload, err := l.submitOnce(ctx, function, carried)
