@@ -30,6 +30,9 @@ func allowed() map[string][]string {
 			module + "chaincode/ledger", module + "pkg/consent", "github.com/hyperledger/fabric-chaincode-go/v2/pkg/cid",
 			"github.com/hyperledger/fabric-contract-api-go/v2/contractapi", "github.com/hyperledger/fabric-contract-api-go/v2/metadata",
 			"github.com/hyperledger/fabric-contract-api-go/v2/serializer",
+			// Endorsement policies of single keys.
+			"github.com/hyperledger/fabric-protos-go-apiv2/common", "github.com/hyperledger/fabric-protos-go-apiv2/msp",
+			"google.golang.org/protobuf/proto",
 		}),
 		module + "cmd/emrys-chaincode": slices.Concat(vocabulary, fabric, []string{
 			module + "chaincode/contract", "google.golang.org/grpc", "google.golang.org/grpc/credentials",

@@ -142,12 +142,20 @@ func TestKeysAreReplacedThroughTheGateway(t *testing.T) {
 	}
 }
 
+func TestAPatientMovesHomeThroughTheNewHomesGateway(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	move := g.sign(t, g.patient, ledgerapi.MoveHome, ledgerapi.MoveHomeArgs{Patient: g.patient.Handle, Home: ledgertest.HospitalA})
+	g.atPatient.post("/v1/patients/home", move).refused(t, emr.CodeExists)
+}
+
 func TestTheGatewayRelaysALifeForItsSignersOnly(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	for path, function := range map[string]string{
 		"/v1/patients/keys": ledgerapi.RotatePatientKeys, "/v1/guardians": ledgerapi.SetGuardians,
 		"/v1/recoveries/veto": ledgerapi.VetoRecovery, "/v1/recoveries/complete": ledgerapi.CompleteRecovery,
+		"/v1/patients/home": ledgerapi.MoveHome,
 	} {
 		g.atReader.post(path, g.sign(t, g.reader, function, ledgerapi.Empty{})).refused(t, emr.CodeForbidden)
 		g.atFriend.post(path, g.sign(t, g.patient, function, ledgerapi.Empty{})).refused(t, emr.CodeInvalid) // another's action

@@ -21,6 +21,7 @@ func lifeFunctions() []string {
 		ledgerapi.AuditByClinician, ledgerapi.SuspendClinician, ledgerapi.ReinstateClinician, ledgerapi.OffboardClinician,
 		ledgerapi.SetGuardians, ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery, ledgerapi.VetoRecovery,
 		ledgerapi.CompleteRecovery, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
+		ledgerapi.MoveHome,
 	}
 }
 
@@ -62,6 +63,10 @@ func TestTheLifeOfKeysThroughTheAdapter(t *testing.T) {
 	require.Len(t, trail.Items, 2)
 
 	recoverThrough(t, r, p, clinician, do, ask)
+	mover := r.NewPatient(t, ledgertest.HospitalA)
+	do(mover, ledgerapi.RegisterPatient, mover.Args())
+	mover.Org = r.Orgs[ledgertest.HospitalC]
+	do(mover, ledgerapi.MoveHome, ledgerapi.MoveHomeArgs{Patient: mover.Handle, Home: mover.Org.ID})
 	about, err := emr.Canonical(ledgerapi.ClinicianStatusArgs{Clinician: clinician.ID})
 	require.NoError(t, err)
 	for _, function := range []string{

@@ -28,12 +28,13 @@ import (
 // private collection.
 type fabric struct {
 	public, private map[string][]byte
+	parameters      map[string][]byte // validation parameters of public keys
 	events          []string
 	proposals       int
 }
 
 func newFabric() *fabric {
-	return &fabric{public: map[string][]byte{}, private: map[string][]byte{}}
+	return &fabric{public: map[string][]byte{}, private: map[string][]byte{}, parameters: map[string][]byte{}}
 }
 
 // fakeStub is one proposal. Methods that it does not implement panic, so that a
@@ -49,6 +50,7 @@ type fakeStub struct {
 	at                          *timestamppb.Timestamp
 	txID                        string
 	writes, privateWrites       map[string][]byte
+	parameters                  map[string][]byte
 	purged                      []string
 	event                       string
 	paged                       bool
@@ -60,6 +62,7 @@ func (f *fabric) stub(creator []byte, at emr.Time, function string, args ...stri
 	return &fakeStub{
 		fabric: f, function: function, args: args, creator: creator, at: &timestamppb.Timestamp{Seconds: int64(at), Nanos: 5},
 		txID: fmt.Sprintf("%064x", f.proposals), writes: map[string][]byte{}, privateWrites: map[string][]byte{},
+		parameters: map[string][]byte{},
 	}
 }
 
@@ -70,6 +73,12 @@ func (s *fakeStub) commit() error {
 	}
 	for k, v := range s.writes {
 		s.fabric.public[k] = v
+	}
+	for k, v := range s.parameters {
+		if s.fabric.public[k] == nil {
+			return errors.New("a validation parameter of a key that does not exist")
+		}
+		s.fabric.parameters[k] = v
 	}
 	for k, v := range s.privateWrites {
 		s.fabric.private[k] = v
@@ -121,6 +130,15 @@ func (s *fakeStub) GetPrivateDataHash(collection, key string) ([]byte, error) {
 
 func (s *fakeStub) PutState(key string, value []byte) error {
 	s.writes[key] = value
+	return nil
+}
+
+func (s *fakeStub) GetStateValidationParameter(key string) ([]byte, error) {
+	return s.fabric.parameters[key], s.failState
+}
+
+func (s *fakeStub) SetStateValidationParameter(key string, policy []byte) error {
+	s.parameters[key] = policy
 	return nil
 }
 

@@ -179,7 +179,7 @@ func (st *statement) actor(s Lookup) (*person, error) {
 	var p person
 	var err error
 	if st.fromPatient() {
-		p.patient, err = find(s, ledgerapi.PatientKey(emr.Handle(st.action.Actor)), versionOfPatient)
+		p.patient, err = findPatient(s, emr.Handle(st.action.Actor))
 	} else {
 		p.clinician, err = find(s, ledgerapi.ClinicianKey(emr.ClinicianID(st.action.Actor)), versionOfClinician)
 	}

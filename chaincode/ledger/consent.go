@@ -12,13 +12,6 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// standingConsent returns a patient's current consent, nil when there is none. It
-// is read by its one exact key wherever it decides, so that a change which commits
-// first invalidates what was decided from the version before.
-func standingConsent(s Lookup, patient emr.Handle) (*consent.Consent, error) {
-	return find(s, ledgerapi.ConsentKey(patient), versionOfConsent)
-}
-
 // numberOf returns the version of a consent, 0 when there is none.
 func numberOf(standing *consent.Consent) uint32 {
 	if standing == nil {
@@ -104,6 +97,15 @@ func WithdrawConsent(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	return st.putConsent(s, patient, current, next, emr.AuditConsentWithdrawal)
 }
 
+// putCurrent writes a version as the current one. A withdrawal has a key of its own:
+// no single hospital's endorsement may stand between a patient and taking back.
+func putCurrent(s State, patient *emr.Patient, next *consent.Consent) error {
+	if next.Status == consent.Withdrawn {
+		return put(s, ledgerapi.ConsentWithdrawalKey(patient.Handle), next)
+	}
+	return putStanding(s, patient, next)
+}
+
 // putConsent writes the next version, as the current one and into the history.
 func (st *statement) putConsent(
 	s State, patient *emr.Patient, current *consent.Consent, next consent.Consent, kind emr.AuditKind,
@@ -113,7 +115,7 @@ func (st *statement) putConsent(
 	if st.delegate != nil {
 		next.By = string(st.delegate.Handle)
 	}
-	if err := put(s, ledgerapi.ConsentKey(patient.Handle), next); err != nil {
+	if err := putCurrent(s, patient, &next); err != nil {
 		return nil, err
 	}
 	if err := put(s, ledgerapi.ConsentVersionKey(patient.Handle, next.Version), next); err != nil {
@@ -176,7 +178,11 @@ func GetConsent(r Reader, q ledgerapi.ConsentQuery) (*consent.Consent, error) {
 		return nil, err
 	}
 	if q.Version == 0 {
-		return require(r, ledgerapi.ConsentKey(q.Patient), versionOfConsent)
+		current, err := standingConsent(r, q.Patient)
+		if err == nil && current == nil {
+			return nil, missing(ledgerapi.TypeConsent)
+		}
+		return current, err
 	}
 	return require(r, ledgerapi.ConsentVersionKey(q.Patient, q.Version), versionOfConsent)
 }

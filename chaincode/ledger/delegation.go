@@ -66,7 +66,7 @@ func checkDelegate(s Lookup, args *ledgerapi.NameDelegateArgs) error {
 	case args.Until > s.Now().Add(time.Duration(days)*24*time.Hour):
 		return emr.Invalid("until", fmt.Sprintf("must be at most %d days ahead", days))
 	}
-	_, err := require(s, ledgerapi.PatientKey(args.Delegate), versionOfPatient)
+	_, err := requirePatient(s, args.Delegate)
 	return err
 }
 
@@ -113,7 +113,7 @@ func (st *statement) byEither(s Lookup, args *ledgerapi.EndDelegationArgs) (*emr
 		return nil, err
 	}
 	st.delegate = delegate
-	return require(s, ledgerapi.PatientKey(args.Patient), versionOfPatient)
+	return requirePatient(s, args.Patient)
 }
 
 func (st *statement) putDelegation(
@@ -154,7 +154,7 @@ func (st *statement) forPatient(s Lookup, handle emr.Handle) (*emr.Patient, erro
 		return nil, emr.E(emr.CodeForbidden, "action names another patient than its signer, who is no delegate")
 	}
 	st.delegate = delegate
-	return require(s, ledgerapi.PatientKey(handle), versionOfPatient)
+	return requirePatient(s, handle)
 }
 
 // entry begins an audit entry about something that was done as the patient, by the

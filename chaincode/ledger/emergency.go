@@ -27,7 +27,7 @@ func OpenEmergency(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err := checkOpening(s, &args); err != nil {
 		return nil, err
 	}
-	patient, err := require(s, ledgerapi.PatientKey(args.Patient), versionOfPatient)
+	patient, err := requirePatient(s, args.Patient)
 	if err != nil {
 		return nil, err
 	}

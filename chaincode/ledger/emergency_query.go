@@ -91,7 +91,7 @@ func GetEmergencyPlan(r Reader, q ledgerapi.HandleQuery) (*emr.EmergencyPlan, er
 	if err := emr.CheckID("patient", q.Patient); err != nil {
 		return nil, err
 	}
-	if _, err := require(r, ledgerapi.PatientKey(q.Patient), versionOfPatient); err != nil {
+	if _, err := requirePatient(r, q.Patient); err != nil {
 		return nil, err
 	}
 	plan, err := planOf(r, q.Patient)

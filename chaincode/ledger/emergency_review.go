@@ -35,7 +35,7 @@ func hasStanding(s Lookup, org *emr.Organisation, session *emr.Emergency) (bool,
 	if org.ID == session.Org || org.Kind == emr.KindRegulator {
 		return true, nil
 	}
-	patient, err := require(s, ledgerapi.PatientKey(session.Patient), versionOfPatient)
+	patient, err := requirePatient(s, session.Patient)
 	if err != nil {
 		return false, err
 	}
@@ -128,7 +128,7 @@ func settle(s State, session *emr.Emergency) error {
 	if session.Reviewed() {
 		duty.Owed = slices.DeleteFunc(duty.Owed, func(e emr.OwedEntry) bool { return e.Session == session.ID })
 	} else {
-		patient, err := require(s, ledgerapi.PatientKey(session.Patient), versionOfPatient)
+		patient, err := requirePatient(s, session.Patient)
 		if err != nil {
 			return err
 		}

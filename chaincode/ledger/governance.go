@@ -152,8 +152,14 @@ func tally(p *emr.Proposal, members []emr.OrgID) emr.ProposalStatus {
 }
 
 func mayVote(subject *emr.Subject, org emr.OrgID) error {
-	if subject.Kind == emr.ProposeRemoval && subject.Organisation == org {
+	if subject.Organisation != org {
+		return nil
+	}
+	switch subject.Kind {
+	case emr.ProposeRemoval:
 		return emr.E(emr.CodeForbidden, "an organisation has no vote on its own removal")
+	case emr.ProposeHomeRelease:
+		return emr.E(emr.CodeForbidden, "a home has no vote on a patient's release from it")
 	}
 	return nil
 }

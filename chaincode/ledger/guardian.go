@@ -28,7 +28,7 @@ func SetGuardians(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := put(s, ledgerapi.GuardiansKey(patient.Handle), set); err != nil {
+	if err := putGuardians(s, patient, set); err != nil {
 		return nil, err
 	}
 	if err := audit(s, byThePatient(patient, emr.AuditGuardians, version(set.Version))); err != nil {
@@ -38,10 +38,6 @@ func SetGuardians(s State, raw []byte) (*ledgerapi.Receipt, error) {
 		return nil, err
 	}
 	return receipt(s, string(patient.Handle)), st.spend(s, string(patient.Handle))
-}
-
-func guardiansOf(s Lookup, patient emr.Handle) (*emr.GuardianSet, error) {
-	return find(s, ledgerapi.GuardiansKey(patient), versionOfGuardians)
 }
 
 func newGuardians(s Lookup, args *ledgerapi.SetGuardiansArgs) (*emr.GuardianSet, error) {
@@ -173,5 +169,9 @@ func GetGuardians(r Reader, q ledgerapi.HandleQuery) (*emr.GuardianSet, error) {
 	if err := emr.CheckID("patient", q.Patient); err != nil {
 		return nil, err
 	}
-	return require(r, ledgerapi.GuardiansKey(q.Patient), versionOfGuardians)
+	set, err := guardiansOf(r, q.Patient)
+	if err == nil && set == nil {
+		return nil, missing(ledgerapi.TypeGuardians)
+	}
+	return set, err
 }

@@ -32,6 +32,8 @@ func live(t testing.TB, check func(*ledgertest.Tx, string, []byte, any, error)) 
 	p := w.waiting(t)
 	s.Wait(3 * day)
 	s.Do(t, w.next, ledgerapi.CompleteRecovery, named(p))
+	w.next.Org = s.Orgs[ledgertest.HospitalC]
+	s.Do(t, w.next, ledgerapi.MoveHome, ledgerapi.MoveHomeArgs{Patient: s.patient.Handle, Home: w.next.Org.ID})
 	return s
 }
 

@@ -94,6 +94,9 @@ func (o *overlay) Put(key ledgerapi.Key, value []byte) error {
 
 var errPublicOnly = errors.New("ledger: a part of a transaction touches public values alone")
 
+// Guard implements State; it fails.
+func (o *overlay) Guard(ledgerapi.Key, Guard) error { return errPublicOnly }
+
 // HasPrivate implements State; it fails.
 func (o *overlay) HasPrivate(ledgerapi.Key) (bool, error) { return false, errPublicOnly }
 

@@ -136,7 +136,7 @@ func PreviewConsent(r Reader, q ledgerapi.PreviewConsentQuery) (*ledgerapi.Conse
 	if err := emr.CheckID("patient", q.Patient); err != nil {
 		return nil, err
 	}
-	if _, err := require(r, ledgerapi.PatientKey(q.Patient), versionOfPatient); err != nil {
+	if _, err := requirePatient(r, q.Patient); err != nil {
 		return nil, err
 	}
 	if err := checkDocument(r, &q.Document); err != nil {

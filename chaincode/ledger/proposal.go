@@ -47,6 +47,9 @@ func checkSubjectForm(subject *emr.Subject) error {
 	case emr.ProposeWithdrawal:
 		rest.Release.Digest = emr.Digest{}
 		err = checkBundle(subject.Release.Digest)
+	case emr.ProposeHomeRelease:
+		rest.Organisation, rest.Patient = "", ""
+		err = checkHomeRelease(subject)
 	}
 	if err == nil && rest != (emr.Subject{}) {
 		err = emr.Invalid("subject", "sets a field that does not belong to its kind")
@@ -112,6 +115,9 @@ func checkEnactable(s Lookup, subject *emr.Subject) error {
 	case emr.ProposeStop, emr.ProposeResume:
 		_, err := restop(s, subject)
 		return err
+	case emr.ProposeHomeRelease:
+		_, err := releasable(s, subject)
+		return err
 	default:
 		_, err := rerelease(s, subject)
 		return err
@@ -136,6 +142,8 @@ func enact(s State, p *emr.Proposal) error {
 			return err
 		}
 		return put(s, ledgerapi.ConstitutionKey(), c)
+	case emr.ProposeHomeRelease:
+		return enactHomeRelease(s, p)
 	default:
 		release, err := rerelease(s, subject)
 		if err != nil {

@@ -62,7 +62,7 @@ func GetPatient(r Reader, q ledgerapi.HandleQuery) (*ledgerapi.PatientView, erro
 }
 
 func patientView(r Reader, handle emr.Handle) (*ledgerapi.PatientView, error) {
-	patient, err := require(r, ledgerapi.PatientKey(handle), versionOfPatient)
+	patient, err := requirePatient(r, handle)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func checkAuthor(s Lookup, author *emr.Clinician, m *emr.Manifest) error {
 	if !author.Level.Covers(m.Level) {
 		return emr.Refused(emr.ReasonLevel, "the author's level is below that of the record's class")
 	}
-	if _, err := require(s, ledgerapi.PatientKey(m.Patient), versionOfPatient); err != nil {
+	if _, err := requirePatient(s, m.Patient); err != nil {
 		return err
 	}
 	if err := requireAccepted(s, m.Patient, author.Org); err != nil {

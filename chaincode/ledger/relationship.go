@@ -48,7 +48,7 @@ func checkProposal(s Lookup, clinician *emr.Clinician, args *ledgerapi.ProposeRe
 	if !clinician.Role.MayWrite() {
 		return emr.Refused(emr.ReasonRole, "the role does not allow to propose a relationship")
 	}
-	if _, err := require(s, ledgerapi.PatientKey(args.Patient), versionOfPatient); err != nil {
+	if _, err := requirePatient(s, args.Patient); err != nil {
 		return err
 	}
 	existing, err := relationship(s, args.Patient, args.Hospital)

@@ -123,7 +123,7 @@ func replacePatientKeys(s State, patient *emr.Patient, consent emr.PinnedKey, hy
 	}
 	patient.Consent, patient.Hybrid = consent, hybrid
 	patient.KeyVersion, patient.KeysFrom = patient.KeyVersion+1, s.Now()
-	return put(s, ledgerapi.PatientKey(patient.Handle), patient)
+	return putPatient(s, patient)
 }
 
 // retire marks a public key as replaced by another, which must not be marked.
@@ -242,7 +242,7 @@ func patientOf(s Lookup, handle emr.Handle) (*emr.Patient, error) {
 	if err := emr.CheckID("patient", handle); err != nil {
 		return nil, err
 	}
-	return require(s, ledgerapi.PatientKey(handle), versionOfPatient)
+	return requirePatient(s, handle)
 }
 
 // GetClinicianKeys returns a clinician's entry as it was in a version.

@@ -45,6 +45,9 @@ type State interface {
 	// HasPrivate tells by its hash whether a private key exists.
 	HasPrivate(key ledgerapi.Key) (bool, error)
 	Put(key ledgerapi.Key, value []byte) error
+	// Guard makes every later change of a public key, which this transaction writes,
+	// need the endorsements that the guard says. Nothing is written where it has that guard.
+	Guard(key ledgerapi.Key, guard Guard) error
 	PutPrivate(key ledgerapi.Key, value []byte) error
 	// PurgePrivate deletes a private value and its history.
 	PurgePrivate(key ledgerapi.Key) error

@@ -142,6 +142,8 @@ func describe(s *emr.Subject) string {
 		return strings.TrimSuffix(string(s.Kind), "-function") + " " + s.Function
 	case emr.ProposeRelease:
 		return fmt.Sprintf("publish %s %s, SHA-256 %s", s.Release.Product, s.Release.Version, s.Release.Digest)
+	case emr.ProposeHomeRelease:
+		return fmt.Sprintf("release patient %s from %s", s.Patient, s.Organisation)
 	case emr.ProposeWithdrawal:
 		return "withdraw SHA-256 " + s.Release.Digest.String()
 	}
@@ -167,13 +169,14 @@ func orNone(text string) string {
 type proposalFlags struct {
 	org, admit, kind, ca, remove, stop, resume string
 	release, version, file, withdraw           string
+	patient, home                              string
 	days                                       int
 }
 
 func (a *app) governancePropose() *cobra.Command {
 	var f proposalFlags
 	cmd := &cobra.Command{
-		Use:   "propose --org NAME (--admit MSP --ca FILE | --remove MSP | --stop FUNCTION | --resume FUNCTION | --release PRODUCT --version V --file BUNDLE | --withdraw BUNDLE)",
+		Use:   "propose --org NAME (--admit MSP --ca FILE | --remove MSP | --stop FUNCTION | --resume FUNCTION | --release PRODUCT --version V --file BUNDLE | --withdraw BUNDLE | --release-patient HANDLE --from MSP)",
 		Short: "Put a question to the members; it is your organisation's vote for it",
 		Long: `Put a question to the members, as an organisation's administrator. It is that
 organisation's vote for it. More than half of the members accept it; the vote
@@ -182,7 +185,8 @@ that makes the majority puts it into force.
   --admit     lets an organisation register, with the CA certificate of --ca
   --remove    ends what an organisation's gateway, people and proxy may do
   --stop      refuses a function of the contract until it is resumed
-  --release   publishes a bundle that people may trust, by its SHA-256`,
+  --release   publishes a bundle that people may trust, by its SHA-256
+  --release-patient  lets a patient leave a home hospital that does not endorse any more`,
 		Example: "  emrysctl governance propose --org HospA --admit HospDMSP --ca hospd-ca.pem\n" +
 			"  emrysctl governance propose --org HospA --release portal --version 1.2.0 --file portal.zip",
 		Args: exactly(0, "no arguments"),
@@ -216,6 +220,8 @@ that makes the majority puts it into force.
 	flags.StringVar(&f.version, "version", "", "its version")
 	flags.StringVar(&f.file, "file", "", "the bundle")
 	flags.StringVar(&f.withdraw, "withdraw", "", "bundle, or its SHA-256, to withdraw")
+	flags.StringVar(&f.patient, "release-patient", "", "handle of a patient to release from the home hospital")
+	flags.StringVar(&f.home, "from", "", "MSP id of that hospital")
 	flags.IntVar(&f.days, "days", openDays, "how many days the proposal is open, 1 to 30")
 	return cmd
 }
@@ -226,13 +232,13 @@ func (f *proposalFlags) subject() (*emr.Subject, error) {
 		return nil, errors.New("--org is required")
 	}
 	given := 0
-	for _, flag := range []string{f.admit, f.remove, f.stop, f.resume, f.release, f.withdraw} {
+	for _, flag := range []string{f.admit, f.remove, f.stop, f.resume, f.release, f.withdraw, f.patient} {
 		if flag != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return nil, errors.New("give exactly one of --admit, --remove, --stop, --resume, --release and --withdraw")
+		return nil, errors.New("give exactly one of --admit, --remove, --stop, --resume, --release, --withdraw and --release-patient")
 	}
 	switch {
 	case f.admit != "":
@@ -244,6 +250,8 @@ func (f *proposalFlags) subject() (*emr.Subject, error) {
 		return &emr.Subject{Kind: emr.ProposeStop, Function: f.stop}, nil
 	case f.resume != "":
 		return &emr.Subject{Kind: emr.ProposeResume, Function: f.resume}, nil
+	case f.patient != "":
+		return &emr.Subject{Kind: emr.ProposeHomeRelease, Organisation: emr.OrgID(f.home), Patient: emr.Handle(f.patient)}, nil
 	case f.release != "":
 		digest, err := fileDigest(f.file)
 		return &emr.Subject{Kind: emr.ProposeRelease, Release: emr.Release{Product: f.release, Version: f.version, Digest: digest}}, err

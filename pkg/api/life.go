@@ -31,6 +31,8 @@ func lifeOperations() []Operation {
 			Function: ledgerapi.CompleteRecovery, Out: ledgerapi.DecisionReceipt{}, Summary: "Complete a recovery by its new key, after its wait"},
 		{Name: "patient.rotate", Method: "POST", Path: "/v1/patients/keys", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.RotatePatientKeys, Out: ledgerapi.Receipt{}, Summary: "Replace the calling patient's pinned keys"},
+		{Name: "patient.move", Method: "POST", Path: "/v1/patients/home", Access: AccessPerson, Shape: ShapeAction,
+			Function: ledgerapi.MoveHome, Out: ledgerapi.Receipt{}, Summary: "Make the gateway's hospital the calling patient's home"},
 		{Name: "clinician.rotate", Method: "POST", Path: "/v1/clinicians/keys", Access: AccessPerson, Shape: ShapeAction,
 			Function: ledgerapi.RotateClinicianKeys, Out: ledgerapi.Receipt{}, Summary: "Replace the keys by which the caller reads"},
 	}

@@ -97,7 +97,9 @@ func (k AuditKind) Chained() bool {
 		AuditKeys, AuditGuardians, AuditRecoveryProposed, AuditRecoveryApproved, AuditRecoveryVetoed, AuditRecoveryCompleted, AuditRecoveryEnded,
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
 		AuditEmergencyContested, AuditEmergencyPlan,
-		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased:
+		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased,
+		// A patient's home.
+		AuditHome:
 		return true
 	default:
 		return false

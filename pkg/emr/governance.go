@@ -29,6 +29,8 @@ const (
 func ProposalKinds() []ProposalKind {
 	return []ProposalKind{
 		ProposeAdmission, ProposeRemoval, ProposeStop, ProposeResume, ProposeRelease, ProposeWithdrawal,
+		// A patient's home.
+		ProposeHomeRelease,
 	}
 }
 
@@ -43,7 +45,7 @@ func ParseProposalKind(field, text string) (ProposalKind, error) {
 // Subject is what a proposal is about. The kind tells which fields are set; the others are zero.
 type Subject struct {
 	Kind ProposalKind `json:"kind"`
-	// Organisation to admit or remove, with the kind and the SHA-256 of the CA certificate (DER) of one to admit.
+	// Organisation to admit or remove, or from which to release a patient, with the kind and the SHA-256 of the CA certificate (DER) of one to admit.
 	Organisation OrgID   `json:"organisation"`
 	OrgKind      OrgKind `json:"orgKind"`
 	Authority    Digest  `json:"authority"`
@@ -51,6 +53,8 @@ type Subject struct {
 	Function string `json:"function"`
 	// Release to publish, or whose Digest alone to withdraw.
 	Release Release `json:"release"`
+	// Patient to release from the home hospital Organisation.
+	Patient Handle `json:"patient,omitempty"`
 }
 
 // Release is a build of a product that people run: a digest that anybody can compare with what a server hands out.

@@ -81,6 +81,8 @@ type Patient struct {
 	KeysFrom   Time   `json:"keysFrom,omitempty"`
 	// Recoveries counts how often guardians recovered the keys.
 	Recoveries uint32 `json:"recoveries,omitempty"`
+	// Generation is that of HomeMove in which the entry is kept.
+	Generation uint32 `json:"generation,omitempty"`
 }
 
 // Clinician is a registered professional. Key: ClinicianID.

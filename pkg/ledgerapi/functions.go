@@ -89,7 +89,7 @@ func SignedTransactions() []string {
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
-	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions())
+	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.

@@ -49,6 +49,7 @@ func rules() map[string]rule {
 		ledgerapi.CloseEmergency:   anyOf(ledger.CloseEmergency),
 		ledgerapi.ReviewEmergency:  anyOf(ledger.ReviewEmergency),
 		ledgerapi.ContestEmergency: anyOf(ledger.ContestEmergency),
+		ledgerapi.MoveHome:         anyOf(ledger.MoveHome),
 		ledgerapi.SetGuardians:     anyOf(ledger.SetGuardians),
 		ledgerapi.ProposeRecovery:  anyOf(ledger.ProposeRecovery),
 		ledgerapi.ApproveRecovery:  anyOf(ledger.ApproveRecovery),

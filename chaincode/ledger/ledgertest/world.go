@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,7 @@ var ErrConflict = errors.New("ledgertest: conflict with an earlier commit")
 type World struct {
 	channel string
 	public  map[string]value
+	guards  map[string]ledger.Guard
 	private map[string]value
 	// Events lists what committed transactions emitted, in order.
 	Events []Event
@@ -49,7 +51,7 @@ type Event struct {
 
 // NewWorld returns an empty ledger of the channel.
 func NewWorld(channel string) *World {
-	return &World{channel: channel, public: map[string]value{}, private: map[string]value{}}
+	return &World{channel: channel, public: map[string]value{}, guards: map[string]ledger.Guard{}, private: map[string]value{}}
 }
 
 // Clone returns an independent copy.
@@ -61,6 +63,9 @@ func (w *World) Clone() *World {
 	}
 	for name, v := range w.private {
 		clone.private[name] = v
+	}
+	for name, g := range w.guards {
+		clone.guards[name] = g
 	}
 	return clone
 }
@@ -198,6 +203,7 @@ func (l *lookup) Caller() *ledger.Caller { return l.facts.Caller }
 type Tx struct {
 	lookup
 	writes  map[string][]byte
+	guards  map[string]ledger.Guard
 	private map[string][]byte
 	purged  map[string]bool
 	event   *Event
@@ -209,7 +215,7 @@ var _ ledger.State = (*Tx)(nil)
 func (w *World) Begin(facts Facts) *Tx {
 	return &Tx{
 		lookup: lookup{world: w, facts: facts, reads: map[string]int{}},
-		writes: map[string][]byte{}, private: map[string][]byte{}, purged: map[string]bool{},
+		writes: map[string][]byte{}, guards: map[string]ledger.Guard{}, private: map[string][]byte{}, purged: map[string]bool{},
 	}
 }
 
@@ -238,6 +244,41 @@ func hashed(name string) string { return fmt.Sprintf("private:%x", sha256.Sum256
 
 // Put implements ledger.State.
 func (t *Tx) Put(key ledgerapi.Key, data []byte) error { return t.write("put", t.writes, key, data) }
+
+// Guard implements ledger.State. Like a peer, it reads the key.
+func (t *Tx) Guard(key ledgerapi.Key, guard ledger.Guard) error {
+	if err := t.hooks.check("guard"); err != nil {
+		return err
+	}
+	name, err := nameOf(key)
+	if err != nil {
+		return err
+	}
+	if t.writes[name] == nil {
+		return errors.New("ledgertest: a guard on a key that the transaction does not write")
+	}
+	t.reads[name] = t.world.public[name].height
+	if present, guarded := t.world.guards[name]; !guarded || !reflect.DeepEqual(present, guard) {
+		t.guards[name] = guard
+	}
+	return nil
+}
+
+// GuardOf returns the guard of a public key, and whether it has one.
+func (w *World) GuardOf(key ledgerapi.Key) (ledger.Guard, bool) {
+	guard, guarded := w.guards[mustName(key)]
+	return guard, guarded
+}
+
+// Guarded returns the types of the public keys that have a guard, sorted, each once.
+func (w *World) Guarded() []string {
+	var types []string
+	for name := range w.guards {
+		types = append(types, keyOf(name).Type)
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
+}
 
 // PutPrivate implements ledger.State.
 func (t *Tx) PutPrivate(key ledgerapi.Key, data []byte) error {
@@ -297,6 +338,9 @@ func (t *Tx) Commit() error {
 	for name, data := range t.writes {
 		t.world.public[name] = value{data, t.world.height}
 	}
+	for name, guard := range t.guards {
+		t.world.guards[name] = guard
+	}
 	for name, data := range t.private {
 		t.world.private[name] = value{data, t.world.height}
 	}
@@ -321,8 +365,8 @@ func (w *World) privateVersion(hash string) int {
 // Effects is everything that a transaction would have a peer endorse, in a fixed
 // order: two runs of one transaction must give equal effects.
 type Effects struct {
-	Reads, Writes, Private, Purged []string
-	Event                          *Event
+	Reads, Writes, Guards, Private, Purged []string
+	Event                                  *Event
 }
 
 // Effects returns the transaction's read and write sets and its event.
@@ -334,13 +378,16 @@ func (t *Tx) Effects() Effects {
 	for name, data := range t.writes {
 		e.Writes = append(e.Writes, fmt.Sprintf("%q=%s", name, data))
 	}
+	for name, guard := range t.guards {
+		e.Guards = append(e.Guards, fmt.Sprintf("%q=%v", name, guard))
+	}
 	for name, data := range t.private {
 		e.Private = append(e.Private, fmt.Sprintf("%q=%s", name, data))
 	}
 	for name := range t.purged {
 		e.Purged = append(e.Purged, name)
 	}
-	for _, list := range [][]string{e.Reads, e.Writes, e.Private, e.Purged} {
+	for _, list := range [][]string{e.Reads, e.Writes, e.Guards, e.Private, e.Purged} {
 		slices.Sort(list)
 	}
 	return e

@@ -105,8 +105,16 @@ func TestSubmit(t *testing.T) {
 				p.status = append(p.status, answers(peer.TxValidationCode_MVCC_READ_CONFLICT))
 			}
 		}, emr.CodeConflict, "", 4, true},
-		{"another invalid transaction", func(p *fakePeer) {
+		{"a key's policy that changed in the same block", func(p *fakePeer) {
 			p.status = append(p.status, answers(peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE))
+		}, "", "", 2, false},
+		{"a policy that stays unsatisfied", func(p *fakePeer) {
+			for range 4 {
+				p.status = append(p.status, answers(peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE))
+			}
+		}, emr.CodeInternal, "", 4, true},
+		{"another invalid transaction", func(p *fakePeer) {
+			p.status = append(p.status, answers(peer.TxValidationCode_BAD_PROPOSAL_TXID))
 		}, emr.CodeInternal, "", 1, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -165,6 +173,15 @@ func TestNamedEndorsers(t *testing.T) {
 		_, err := b.submit(t)
 		require.NoError(t, err)
 		require.Equal(t, orgs[:3], named(b.peers[0], 0))
+	})
+	t.Run("of what changes a guarded value the peer finds the endorsers", func(t *testing.T) {
+		t.Parallel()
+		for _, function := range ledgerapi.GuardedTransactions() {
+			b := newBench(t, 1)
+			b.NameEndorsers(orgs)
+			require.NoError(t, b.Submit(t.Context(), function, signed, &ledgerapi.Receipt{}))
+			require.Empty(t, named(b.peers[0], 0), function)
+		}
 	})
 	t.Run("when one of them is out of reach the peer chooses", func(t *testing.T) {
 		t.Parallel()

@@ -5,8 +5,10 @@ package fabric
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/hyperledger/fabric-gateway/pkg/client"
@@ -76,11 +78,18 @@ func (l *Ledger) submit(ctx context.Context, function string, carried client.Pro
 		if err == nil {
 			return decode(payload, result)
 		}
-		if emr.CodeOf(err) != emr.CodeConflict || attempt == maxConflicts || !pause(ctx, attempt) {
+		if !again(err) || attempt == maxConflicts || !pause(ctx, attempt) {
 			return err
 		}
 	}
 }
+
+// again tells whether a transaction is worth endorsing anew: it lost a race, or the
+// policy of a key has changed between its endorsement and its commit.
+func again(err error) bool { return emr.CodeOf(err) == emr.CodeConflict || errors.Is(err, errPolicy) }
+
+// errPolicy says that a transaction's endorsements did not satisfy a policy.
+var errPolicy = errors.New("the endorsements do not satisfy the policy")
 
 // pause waits before a repetition, with jitter. It returns false when ctx ends first.
 func pause(ctx context.Context, attempt int) bool {
@@ -121,6 +130,10 @@ func outcome(txID string, code peer.TxValidationCode) error {
 		return nil
 	case peer.TxValidationCode_MVCC_READ_CONFLICT, peer.TxValidationCode_PHANTOM_READ_CONFLICT:
 		return &emr.Error{Code: emr.CodeConflict, Message: "somebody else changed the same thing at the same time", TxID: txID}
+	case peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE:
+		return &emr.Error{
+			Code: emr.CodeInternal, Message: emr.InternalMessage, TxID: txID, Err: fmt.Errorf("transaction is invalid: %s: %w", code, errPolicy),
+		}
 	default:
 		return &emr.Error{
 			Code: emr.CodeInternal, Message: emr.InternalMessage, TxID: txID,
@@ -136,7 +149,7 @@ func (l *Ledger) endorse(ctx context.Context, function string, carried client.Pr
 	ctx, cancel := context.WithTimeout(ctx, l.timeouts.Endorse)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		orgs := l.named()
+		orgs := l.named(function)
 		tx, err := l.endorseOnce(ctx, function, carried, orgs)
 		if err == nil {
 			return tx, len(orgs) > 0, nil
@@ -174,10 +187,12 @@ func (l *Ledger) endorseOnce(
 	return tx, err
 }
 
-// named returns the organisations to ask for endorsement, or none.
-func (l *Ledger) named() []string {
+// named returns the organisations to ask for endorsement, or none. A transaction
+// that changes a value with a policy of its own names none: the own peer finds that
+// policy while it endorses, and looks for endorsers who satisfy it.
+func (l *Ledger) named(function string) []string {
 	orgs := l.endorsers.Load()
-	if orgs == nil || time.Now().Unix() < l.unnamed.Load() {
+	if orgs == nil || slices.Contains(ledgerapi.GuardedTransactions(), function) || time.Now().Unix() < l.unnamed.Load() {
 		return nil
 	}
 	return *orgs

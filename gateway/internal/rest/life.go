@@ -14,6 +14,7 @@ import (
 func (d *Door) withLife(handlers map[string]handler) map[string]handler {
 	maps.Copy(handlers, map[string]handler{
 		"patient.rotate":    d.relay,
+		"patient.move":      d.relay,
 		"clinician.rotate":  d.relay,
 		"clinician.keys":    d.getClinicianKeys,
 		"guardians.set":     d.relay,

@@ -39,7 +39,8 @@ func signerOf(function string) signer {
 // signerOfLife is signerOf for the life of keys and people.
 func signerOfLife(function string) signer {
 	switch function {
-	case ledgerapi.RotatePatientKeys, ledgerapi.SetGuardians, ledgerapi.VetoRecovery, ledgerapi.CompleteRecovery:
+	case ledgerapi.RotatePatientKeys, ledgerapi.SetGuardians, ledgerapi.VetoRecovery, ledgerapi.CompleteRecovery,
+		ledgerapi.MoveHome:
 		return byPatient
 	case ledgerapi.RotateClinicianKeys:
 		return byProfessional

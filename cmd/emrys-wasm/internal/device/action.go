@@ -88,6 +88,8 @@ func requestOfLife(function string) any {
 		return new(ledgerapi.RecoveryArgs)
 	case ledgerapi.ProveKey:
 		return new(ledgerapi.ProveKeyArgs)
+	case ledgerapi.MoveHome:
+		return new(ledgerapi.MoveHomeArgs)
 	default:
 		return laterRequestOf(function)
 	}
