@@ -124,7 +124,12 @@ test: check race e2e judges ## everything that must be green
 .PHONY: bench
 bench: daemons ## the network beside bare Fabric and bare IPFS, in one run
 	$(BIN)/emrysctl up
-	go test -tags e2e -run '^$$' -bench . -benchtime 1x -timeout 60m ./network/bench/...
+	go test -tags e2e -run '^$$' -bench . -skip '^BenchmarkFunctions$$' -benchtime 1x -timeout 60m ./network/bench/...
+
+.PHONY: bench-ledger
+bench-ledger: daemons ## every transaction of the contract beside a bare put of one key, in one run
+	$(BIN)/emrysctl up
+	go test -tags e2e -run '^$$' -bench '^BenchmarkFunctions$$' -benchtime 1x -timeout 20m ./network/bench/...
 
 .PHONY: bench-protocol
 bench-protocol: cmd/emrys-wasm/js/node_modules/.package-lock.json ## the protocol and the container, native and in WebAssembly, beside others
