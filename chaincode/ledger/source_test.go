@@ -78,8 +78,10 @@ func problemOf(n ast.Node, info *types.Info) string {
 	case *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
 		return "uses a channel"
 	case *ast.RangeStmt:
-		if _, isMap := info.TypeOf(n.X).Underlying().(*types.Map); isMap {
-			return "ranges over a map"
+		if typ := info.TypeOf(n.X); typ != nil {
+			if _, isMap := typ.Underlying().(*types.Map); isMap {
+				return "ranges over a map"
+			}
 		}
 	case *ast.SelectorExpr:
 		if p, ok := n.X.(*ast.Ident); ok && p.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since" || n.Sel.Name == "Until") {

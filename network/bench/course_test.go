@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	fabric "github.com/hyperledger/fabric-gateway/pkg/client"
+
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/network/e2e/testnet"
 	"github.com/emrys-health/emrys/network/render"
@@ -187,8 +189,13 @@ func (c *course) carried(via emr.OrgID, function string, action *emr.SignedActio
 
 // ordered prepares a transaction of an organisation by its administrator.
 func (c *course) ordered(by emr.OrgID, function string, args any) call {
-	admin := c.admins[by]
-	return func(ctx context.Context) error { return admin.Order(ctx, function, args) }
+	contract := c.admins[by].Contract(ledgerapi.ChaincodeName)
+	raw, err := emr.Canonical(args)
+	c.must(function, err)
+	return func(ctx context.Context) error {
+		_, err := testnet.Submit(ctx, contract, function, fabric.WithArguments(string(raw)))
+		return err
+	}
 }
 
 // tell sets the time that actions are signed at, a little behind the peers' so that none is of the future.

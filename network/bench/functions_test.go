@@ -19,6 +19,7 @@ import (
 	fabric "github.com/hyperledger/fabric-gateway/pkg/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/emrys-health/emrys/network/e2e/testnet"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
@@ -104,7 +105,7 @@ func BenchmarkFunctions(b *testing.B) {
 func (c *course) put(bare *raw) call {
 	return func(ctx context.Context) error {
 		key := fmt.Sprintf("f%d-%d", time.Now().UnixNano(), c.serial.Add(1))
-		_, err := bare.contract.SubmitWithContext(ctx, "put", fabric.WithArguments(key, "v"))
+		_, err := testnet.Submit(ctx, bare.contract, "put", fabric.WithArguments(key, "v"))
 		return err
 	}
 }

@@ -151,7 +151,17 @@ func decoded(err error) error {
 	if err == nil {
 		return nil
 	}
-	texts := []string{err.Error()}
+	for _, text := range append(details(err), err.Error()) {
+		if e, notFound := ledgerapi.DecodeError(text); notFound == nil {
+			return e
+		}
+	}
+	return err
+}
+
+// details are what the parts of the network said of a Fabric error.
+func details(err error) []string {
+	var texts []string
 	var staged interface{ GRPCStatus() *status.Status }
 	if errors.As(err, &staged) {
 		for _, detail := range staged.GRPCStatus().Details() {
@@ -160,10 +170,5 @@ func decoded(err error) error {
 			}
 		}
 	}
-	for _, text := range texts {
-		if e, notFound := ledgerapi.DecodeError(text); notFound == nil {
-			return e
-		}
-	}
-	return err
+	return texts
 }

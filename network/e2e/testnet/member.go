@@ -32,11 +32,43 @@ func (m *Member) Act(ctx context.Context, function string, signed *emr.SignedAct
 
 // Transient submits a transaction with one transient field and reads its answer into out.
 func (m *Member) Transient(ctx context.Context, function, field string, raw []byte, out any) error {
-	answer, err := m.Contract(ledgerapi.ChaincodeName).SubmitWithContext(ctx, function, client.WithTransient(map[string][]byte{field: raw}))
+	answer, err := Submit(ctx, m.Contract(ledgerapi.ChaincodeName), function, client.WithTransient(map[string][]byte{field: raw}))
 	if err != nil {
-		return decoded(err)
+		return err
 	}
 	return json.Unmarshal(answer, out)
+}
+
+// alreadyProcessed is what an orderer says of a transaction that it has been given before, as Fabric's gateway does while it looks for one that
+// answers: it is no failure.
+const alreadyProcessed = "request already processed"
+
+// Submit endorses and submits a transaction, waits until it is committed, and returns its answer. Of one that the orderers say they have been
+// given already it does not wait for the commit.
+func Submit(ctx context.Context, contract *client.Contract, function string, options ...client.ProposalOption) ([]byte, error) {
+	proposal, err := contract.NewProposal(function, options...)
+	if err != nil {
+		return nil, err
+	}
+	transaction, err := proposal.EndorseWithContext(ctx)
+	if err != nil {
+		return nil, decoded(err)
+	}
+	commit, err := transaction.SubmitWithContext(ctx)
+	if err != nil {
+		if strings.Contains(fmt.Sprint(err, details(err)), alreadyProcessed) {
+			return transaction.Result(), nil
+		}
+		return nil, err
+	}
+	outcome, err := commit.StatusWithContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !outcome.Successful {
+		return nil, fmt.Errorf("transaction %s is invalid: %s", outcome.TransactionID, outcome.Code)
+	}
+	return transaction.Result(), nil
 }
 
 // Level waits until every peer has the same height, as each tells by its metrics.
