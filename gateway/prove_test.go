@@ -68,6 +68,7 @@ func TestWhoMaySeeARegistryEntryGetsItsProof(t *testing.T) {
 		{"a professional asks for a patient", ledgerapi.ResolvePatient, c.atAuthor, ledgerapi.ResolvePatientQuery{Patient: c.patient.ID}, string(c.scope.ID)},
 		{"a patient asks for an own record", ledgerapi.GetRecord, c.atPatient, ledgerapi.RecordQuery{Record: c.manifest.Record}, c.manifest.CID},
 		{"a patient asks for the own consent", ledgerapi.GetConsent, c.atPatient, ledgerapi.ConsentQuery{Patient: c.patient.Handle}, `"base":"ask"`},
+		{"a patient asks for the end of the own trail", ledgerapi.GetAuditHead, c.atPatient, ledgerapi.HandleQuery{Patient: c.patient.Handle}, `"sequence":`},
 		{"a professional asks for a record", ledgerapi.GetRecord, c.atAuthor, ledgerapi.RecordQuery{Record: c.manifest.Record}, c.manifest.CID},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -93,6 +94,7 @@ func TestProofsThatAreRefused(t *testing.T) {
 	patient := canonical(t, ledgerapi.ResolvePatientQuery{Patient: c.patient.ID})
 	nobody := canonical(t, ledgerapi.ResolvePatientQuery{Patient: ledgertest.ID[emr.PatientID](emr.PatientPrefix)})
 	clinician := canonical(t, ledgerapi.ClinicianQuery{Clinician: c.reader.ID})
+	trail := canonical(t, ledgerapi.HandleQuery{Patient: c.patient.Handle})
 	consented := canonical(t, ledgerapi.ConsentQuery{Patient: c.patient.Handle})
 	for _, tt := range []struct {
 		name               string
@@ -112,6 +114,10 @@ func TestProofsThatAreRefused(t *testing.T) {
 		{"a consent that is not there", c.atPatient, ledgerapi.GetConsent, consented, emr.CodeNotFound},
 		{"a consent of no patient", c.atPatient, ledgerapi.GetConsent, `{"patient":"x","version":0}`, emr.CodeNotFound},
 		{"a consent in other words", c.atPatient, ledgerapi.GetConsent, `{"patient":"x"}`, emr.CodeInvalid},
+		{"another patient cannot see the end of a trail", atOther, ledgerapi.GetAuditHead, trail, emr.CodeNotFound},
+		{"a professional cannot see the end of a trail", c.atReader, ledgerapi.GetAuditHead, trail, emr.CodeNotFound},
+		{"the trail of nobody", c.atPatient, ledgerapi.GetAuditHead, `{"patient":"x"}`, emr.CodeNotFound},
+		{"a trail in other words", c.atPatient, ledgerapi.GetAuditHead, `{}`, emr.CodeInvalid},
 		{"a query that is not of the registry", c.atPatient, ledgerapi.AuditByPatient, `{}`, emr.CodeInvalid},
 		{"a manifest, which is for gateways", c.atReader, ledgerapi.GetManifest, record, emr.CodeInvalid},
 		{"a transaction", c.atPatient, ledgerapi.RevokeAccess, `{}`, emr.CodeInvalid},

@@ -31,6 +31,19 @@ func (a *app) transfer(name string, total int64) *transferBar {
 	return &transferBar{container: p, bar: bar, total: total}
 }
 
+// counter starts a bar that counts, to an end that is not known.
+func (a *app) counter(unit string) *transferBar {
+	if _, ok := terminalOf(a.stderr); !ok || a.json {
+		return &transferBar{}
+	}
+	p := mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(barWidth))
+	bar := p.AddSpinner(0, mpb.AppendDecorators(decor.CurrentNoUnit("%d "+unit)), mpb.BarRemoveOnComplete())
+	return &transferBar{container: p, bar: bar, total: -1}
+}
+
+// count is update for a number of things.
+func (b *transferBar) count(done int) { b.update(uint64(max(done, 0))) } //nolint:gosec // not negative
+
 // update sets how many octets are done.
 func (b *transferBar) update(done uint64) {
 	if b.bar == nil {

@@ -66,6 +66,7 @@ func TestTheStory(t *testing.T) {
 	d.refused(7, as("reader", "record", "get", record, "-o", copied, "--purpose", "HRESCH", "--grant", grant)...)
 
 	d.must(as("patient", "audit", "log")...)
+	d.must(as("patient", "audit", "verify")...)
 	d.must(as("patient", "access", "revoke", grant)...)
 	d.refused(7, as("reader", "record", "get", record, "-o", copied, "--purpose", "TREAT")...)
 	d.golden("story.txt")

@@ -63,6 +63,12 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		}
 		_, err := s.Record(ctx, who, query.Record)
 		return query, err
+	case ledgerapi.GetAuditHead:
+		var query ledgerapi.HandleQuery
+		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
+			return nil, err
+		}
+		return query, s.checkOwnTrail(ctx, who, query.Patient)
 	case ledgerapi.GetConsent:
 		var query ledgerapi.ConsentQuery
 		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
@@ -73,3 +79,18 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		return nil, emr.Invalid("function", "is not a query of the registry")
 	}
 }
+
+// checkOwnTrail refuses everybody the end of a trail but the patient whose it is.
+func (s *Service) checkOwnTrail(ctx context.Context, who Principal, patient emr.Handle) error {
+	if !who.IsPatient() {
+		return errNoTrail
+	}
+	handle, err := s.handleOf(ctx, who)
+	if err == nil && handle != patient {
+		err = errNoTrail
+	}
+	return err
+}
+
+// errNoTrail is the one answer for the trails of others and of nobody.
+var errNoTrail = emr.E(emr.CodeNotFound, "the caller has no such audit trail")

@@ -22,6 +22,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/keystore"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/trail"
 )
 
 func fresh[T ~string](t *testing.T, prefix string) T {
@@ -88,14 +89,18 @@ func TestReadingsAreRefusedForTheirReasonAndTheRefusalsStand(t *testing.T) {
 			assert.True(t, denials[reason], "%s stands in the trail", reason)
 		}
 	}, 20*time.Second, 100*time.Millisecond)
+	report, err := w.patient.VerifyTrail(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, trail.Complete, report.Verdict, "%v", report.Faults)
+	require.NotZero(t, report.Chained)
 }
 
 // denials returns the reasons of all denials in the patient's trail.
 func (w *ward) denials(t require.TestingT) map[emr.Reason]bool {
-	trail, err := w.patient.Audit(w.t.Context(), client.Page{Limit: 100})
+	log, err := w.patient.Audit(w.t.Context(), client.Page{Limit: 100})
 	require.NoError(t, err)
 	reasons := map[emr.Reason]bool{}
-	for _, entry := range trail.Items {
+	for _, entry := range log.Items {
 		if entry.Decision == emr.Deny {
 			reasons[entry.Reason] = true
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/emrys-health/emrys/pkg/api"
@@ -296,7 +297,11 @@ func (w *World) list(operation string, q *request) (any, error) {
 			})
 	case "audit.list", "audit.record":
 		record := emr.RecordID(q.r.PathValue("record"))
-		return pageOf(q, w.audit, func(e emr.AuditEntry) bool {
+		told := w.audit
+		if w.OnAudit != nil {
+			told = w.OnAudit(slices.Clone(told))
+		}
+		return pageOf(q, told, func(e emr.AuditEntry) bool {
 			return record != "" && e.Record == record || record == "" && string(e.Patient) == actor
 		}, func(items []emr.AuditEntry, next string) any {
 			return ledgerapi.AuditPage{Items: items, Bookmark: next}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -363,5 +365,24 @@ func (w *World) note(q *request, receipt *ledgerapi.Receipt, e emr.AuditEntry) {
 	if q.who.isPatient() {
 		e.Actor = emr.ActorPatient
 	}
+	if e.Kind.Chained() {
+		head := w.auditHead(e.Patient)
+		e.Sequence, e.Previous = head.Sequence+1, head.Hash
+	}
 	w.audit = append(w.audit, e)
+}
+
+// auditHead is the end of a patient's chain.
+func (w *World) auditHead(patient emr.Handle) *emr.AuditHead {
+	head := &emr.AuditHead{V: emr.DocumentVersion, Patient: patient}
+	for i := range w.audit {
+		e := &w.audit[i]
+		if e.Patient != patient || e.Sequence == 0 {
+			continue
+		}
+		hash, err := e.Hash()
+		require.NoError(w.tb, err)
+		head.Sequence, head.Hash, head.TxID, head.At = e.Sequence, hash, e.TxID, e.At
+	}
+	return head
 }

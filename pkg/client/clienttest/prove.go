@@ -118,6 +118,8 @@ func (w *World) entry(asked *api.ProofRequest) (any, error) {
 			}
 			return view.Record, true
 		})
+	case ledgerapi.GetAuditHead:
+		return find(asked, func(query ledgerapi.HandleQuery) (any, bool) { return w.auditHead(query.Patient), true })
 	case ledgerapi.GetConsent:
 		return find(asked, func(query ledgerapi.ConsentQuery) (any, bool) {
 			c := w.version(query.Patient, query.Version)

@@ -84,6 +84,8 @@ type World struct {
 	// Endorsers are the organisations whose peers endorse answers of the registry; nil means
 	// the asked gateway's own and two others.
 	Endorsers []emr.OrgID
+	// OnAudit lets the gateway change what it tells of an audit trail.
+	OnAudit func([]emr.AuditEntry) []emr.AuditEntry
 	// OnAnswer lets the gateway change an endorsed answer of the registry on its way.
 	OnAnswer func(function string, answer []byte) []byte
 	// OnProving may change what the registry's answers are endorsed as, OnProof the
