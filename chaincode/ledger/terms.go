@@ -196,7 +196,10 @@ func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) erro
 		if err != nil {
 			return err
 		}
-		if record.Patient != terms.Patient || record.Scope != scope.ID {
+		if record.Patient != terms.Patient { // as of one that nobody has
+			return missing(ledgerapi.TypeRecord)
+		}
+		if record.Scope != scope.ID {
 			return missing(ledgerapi.TypeRecord + " in the scope")
 		}
 		if !grantee.Level.Covers(record.Level) {
