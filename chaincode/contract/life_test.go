@@ -4,6 +4,7 @@
 package contract
 
 import (
+	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func lifeFunctions() []string {
 		ledgerapi.AuditByClinician, ledgerapi.SuspendClinician, ledgerapi.ReinstateClinician, ledgerapi.OffboardClinician,
 		ledgerapi.SetGuardians, ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery, ledgerapi.VetoRecovery,
 		ledgerapi.CompleteRecovery, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
-		ledgerapi.MoveHome,
+		ledgerapi.MoveHome, ledgerapi.RevokeCertificates, ledgerapi.ListRevocations, ledgerapi.GetContract,
 	}
 }
 
@@ -79,6 +80,20 @@ func TestTheLifeOfKeysThroughTheAdapter(t *testing.T) {
 	}
 	ask(ledgerapi.GetClinicianKeys, ledgerapi.ClinicianKeysQuery{Clinician: clinician.ID, Version: 1}, &was)
 	require.Equal(t, emr.ClinicianOffboarded, was.Status)
+
+	revoke, err := emr.Canonical(ledgerapi.RevokeCertificatesArgs{
+		Authority: sha256.Sum256(clinician.Org.CA.Certificate.Raw), Ground: emr.RevokedCessation,
+		Certificates: []ledgerapi.Certificate{{Serial: clinician.Cert.SerialNumber.Text(16), Digest: sha256.Sum256(clinician.Cert.Raw)}},
+	})
+	require.NoError(t, err)
+	called[ledgerapi.RevokeCertificates] = true
+	r.succeeds(r.fabric.stub(identity(t, clinician.Org.Admin), r.Now, ledgerapi.RevokeCertificates, string(revoke)))
+	var revoked ledgerapi.RevocationPage
+	ask(ledgerapi.ListRevocations, ledgerapi.RevocationQuery{Org: clinician.Org.ID}, &revoked)
+	require.Len(t, revoked.Items, 1)
+	var version ledgerapi.ContractView
+	ask(ledgerapi.GetContract, ledgerapi.Empty{}, &version)
+	require.Equal(t, ledgerapi.ContractVersion, version.Version)
 
 	for _, function := range lifeFunctions() {
 		require.True(t, called[function], function)

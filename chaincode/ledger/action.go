@@ -181,7 +181,7 @@ func (st *statement) actor(s Lookup) (*person, error) {
 	if st.fromPatient() {
 		p.patient, err = findPatient(s, emr.Handle(st.action.Actor))
 	} else {
-		p.clinician, err = find(s, ledgerapi.ClinicianKey(emr.ClinicianID(st.action.Actor)), versionOfClinician)
+		p.clinician, err = findClinician(s, emr.ClinicianID(st.action.Actor))
 	}
 	if err != nil {
 		return nil, err

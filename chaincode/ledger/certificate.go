@@ -127,7 +127,7 @@ func requireAdmin(s Lookup) (*Caller, error) {
 	if !caller.isAdmin() {
 		return nil, emr.E(emr.CodeForbidden, "caller is not an administrator of its organisation")
 	}
-	return caller, nil
+	return caller, checkNotRevoked(s, "caller", caller.MSP, caller.Certificate)
 }
 
 // requireGateway returns the organisation whose gateway the caller is. Anything
@@ -154,7 +154,7 @@ func requireGateway(s Lookup) (*emr.Organisation, error) {
 	if org.Removed != 0 {
 		return nil, emr.E(emr.CodeForbidden, "the members have removed the caller's organisation")
 	}
-	return org, nil
+	return org, checkNotRevoked(s, "caller", org.ID, caller.Certificate)
 }
 
 // signingKey returns the certificate's key as a pinned key. It must be on P-256.

@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/emrys-health/emrys/pkg/consent"
@@ -12,7 +13,8 @@ import (
 )
 
 // find reads a document. It returns nil when there is none, and an error that is
-// shown as internal when what is stored cannot be read or has an unknown version.
+// shown as internal when what is stored cannot be read, and as unsupported when a
+// later version of the contract wrote it.
 func find[T any](s Lookup, key ledgerapi.Key, version func(*T) int) (*T, error) {
 	value, err := s.Get(key)
 	if err != nil {
@@ -25,20 +27,58 @@ func find[T any](s Lookup, key ledgerapi.Key, version func(*T) int) (*T, error) 
 }
 
 func decode[T any](kind string, value []byte, version func(*T) int) (*T, error) {
+	form := schemaOf(kind)
+	stored := value
+	if form.lift != nil {
+		var err error
+		if value, err = form.lift(storedVersion(stored), stored); err != nil {
+			return nil, unreadable(kind, stored, form, err)
+		}
+	}
 	document := new(T)
 	if err := emr.Decode(value, document); err != nil {
-		return nil, fmt.Errorf("ledger: stored %s cannot be read: %s", kind, err.Error())
+		return nil, unreadable(kind, stored, form, err)
 	}
 	if version(document) != emr.DocumentVersion {
-		return nil, fmt.Errorf("ledger: stored %s has unknown version %d", kind, version(document))
+		return nil, unreadable(kind, stored, form, nil)
 	}
 	return document, nil
+}
+
+// storedVersion returns the version that a stored document says it has, 0 when it says none.
+func storedVersion(value []byte) int {
+	var header struct {
+		V int `json:"v"`
+	}
+	if json.Unmarshal(value, &header) != nil {
+		return 0
+	}
+	return header.V
+}
+
+// unreadable tells a document that a later contract wrote from one that is damaged.
+// The first is told to the caller: this peer's organisation has to upgrade.
+func unreadable(kind string, value []byte, form schema, cause error) error {
+	if stored := storedVersion(value); stored > form.version {
+		return emr.E(emr.CodeUnsupported, fmt.Sprintf(
+			"the ledger holds a document (%s) of schema version %d, and this peer's contract reads up to %d: it has to be upgraded",
+			kind, stored, form.version))
+	}
+	if cause == nil {
+		return fmt.Errorf("ledger: stored %s has unknown version %d", kind, storedVersion(value))
+	}
+	return fmt.Errorf("ledger: stored %s cannot be read: %s", kind, cause.Error())
 }
 
 func put(s State, key ledgerapi.Key, document any) error {
 	b, err := emr.Canonical(document)
 	if err != nil {
 		return err
+	}
+	if lower := schemaOf(key.Type).lower; lower != nil {
+		if b, err = lower(b); err != nil {
+			return fmt.Errorf("ledger: encode %s: %w", key.Type, err)
+		}
 	}
 	if err := s.Put(key, b); err != nil {
 		return fmt.Errorf("ledger: write %s: %w", key.Type, err)

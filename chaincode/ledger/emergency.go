@@ -202,7 +202,7 @@ func ConfirmEmergency(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if session.Status != emr.EmergencyWaiting {
 		return nil, emr.E(emr.CodeRule, "session does not wait for a second person: it is "+string(session.Status))
 	}
-	first, err := require(s, ledgerapi.ClinicianKey(session.By), versionOfClinician)
+	first, err := requireClinician(s, session.By)
 	if err != nil {
 		return nil, err
 	}

@@ -105,13 +105,13 @@ func reviewable(s Lookup, args *ledgerapi.ReviewEmergencyArgs) (*emr.Emergency, 
 }
 
 func (st *statement) judge(s Lookup, session *emr.Emergency, reviewer *emr.Clinician) (verdict, error) {
-	opened, err := require(s, ledgerapi.ClinicianKey(session.By), versionOfClinician)
+	opened, err := requireClinician(s, session.By)
 	if err != nil {
 		return verdict{}, err
 	}
 	var confirmed *emr.Clinician
 	if session.ConfirmedBy != "" {
-		if confirmed, err = require(s, ledgerapi.ClinicianKey(session.ConfirmedBy), versionOfClinician); err != nil {
+		if confirmed, err = requireClinician(s, session.ConfirmedBy); err != nil {
 			return verdict{}, err
 		}
 	}

@@ -103,7 +103,7 @@ func newGuardian(s Lookup, patient emr.Handle, id string) (emr.Guardian, error) 
 		_, err := patientOf(s, emr.Handle(id))
 		return emr.Guardian{ID: id}, err
 	}
-	clinician, err := require(s, ledgerapi.ClinicianKey(emr.ClinicianID(id)), versionOfClinician)
+	clinician, err := requireClinician(s, emr.ClinicianID(id))
 	if err != nil {
 		return emr.Guardian{}, err
 	}

@@ -106,6 +106,9 @@ func checkPerson(s Lookup, org *emr.Organisation, text, name string) (*x509.Cert
 	if err := checkIssued("certificate", certificate, org, s.Now()); err != nil {
 		return nil, "", err
 	}
+	if err := checkNotRevoked(s, "certificate", org.ID, certificate); err != nil {
+		return nil, "", err
+	}
 	if certificate.Subject.CommonName != name {
 		return nil, "", emr.E(emr.CodeForbidden, "certificate was issued to somebody else")
 	}
@@ -180,6 +183,7 @@ func (st *statement) newClinician(s Lookup, args *ledgerapi.RegisterClinicianArg
 	return &emr.Clinician{
 		V: emr.DocumentVersion, ID: args.Clinician, Org: args.Org, Role: role, Level: level, Signing: key,
 		Reading: args.Reading, Hybrid: args.Hybrid, NotAfter: emr.TimeOf(certificate.NotAfter), Registered: s.Now(),
+		Serial: serialOf(certificate),
 	}, nil
 }
 

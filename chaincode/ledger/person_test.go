@@ -121,7 +121,7 @@ func TestRoleAndLevelOfAClinicianComeFromTheCertificate(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, emr.Clinician{
 			V: 1, ID: p.ID, Org: test.org, Role: emr.Role(test.wish.Role), Level: test.want,
-			Signing: emr.PinnedKey{Kind: emr.SignatureP256, Key: p.Key.Public().Bytes()},
+			Serial: p.Cert.SerialNumber.Text(16), Signing: emr.PinnedKey{Kind: emr.SignatureP256, Key: p.Key.Public().Bytes()},
 			Reading: p.Reading.Public().Bytes(), Hybrid: p.Hybrid.Public().Bytes(),
 			NotAfter: emr.TimeOf(p.Cert.NotAfter), Registered: c.Now,
 		}, *got)

@@ -66,7 +66,7 @@ func outlookOf(
 		b.Relationships = append(b.Relationships, state)
 	}
 	for _, id := range people {
-		found, err := find(s, ledgerapi.ClinicianKey(id), versionOfClinician)
+		found, err := findClinician(s, id)
 		if err != nil {
 			return nil, err
 		}

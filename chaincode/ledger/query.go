@@ -82,7 +82,7 @@ func GetClinician(r Reader, q ledgerapi.ClinicianQuery) (*emr.Clinician, error) 
 	if err := emr.CheckID("clinician", q.Clinician); err != nil {
 		return nil, err
 	}
-	return require(r, ledgerapi.ClinicianKey(q.Clinician), versionOfClinician)
+	return requireClinician(r, q.Clinician)
 }
 
 // GetRecord returns a record's public part.

@@ -169,7 +169,7 @@ func TestDamagedStateIsAnInternalError(t *testing.T) {
 	s := newScene(t)
 	r := s.Query(s.Orgs[ledgertest.HospitalA])
 	for name, value := range map[string]string{
-		"not JSON": `{`, "an unknown version": strings.Replace(documentOf(t, s), `"v":1`, `"v":2`, 1),
+		"not JSON": `{`, "an unknown version": strings.Replace(documentOf(t, s), `"v":1`, `"v":0`, 1),
 		"an unknown field": strings.Replace(documentOf(t, s), `"v":1`, `"v":1,"x":1`, 1),
 	} {
 		s.Overwrite(ledgerapi.RecordKey(s.record.Record), []byte(value))
@@ -178,6 +178,19 @@ func TestDamagedStateIsAnInternalError(t *testing.T) {
 		require.Equal(t, emr.InternalMessage, emr.Public(err).Message, name)
 		_, err = s.Try(t, s.reader, ledgerapi.RequestAccess, s.ask(s.record.Record))
 		refuses(t, err, emr.CodeInternal, "")
+	}
+}
+
+func TestADocumentOfALaterSchemaIsUnsupportedAndNotMisread(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{`"v":2`, `"v":2,"later":true`} {
+		s := newScene(t)
+		s.Overwrite(ledgerapi.RecordKey(s.record.Record), []byte(strings.Replace(documentOf(t, s), `"v":1`, change, 1)))
+		_, err := ledger.GetRecord(s.Query(s.Orgs[ledgertest.HospitalA]), ledgerapi.RecordQuery{Record: s.record.Record})
+		refuses(t, err, emr.CodeUnsupported, "upgraded")
+		require.Contains(t, emr.Public(err).Message, "version 2", "whoever asks learns why")
+		_, err = s.Try(t, s.reader, ledgerapi.RequestAccess, s.ask(s.record.Record))
+		refuses(t, err, emr.CodeUnsupported, "upgraded")
 	}
 }
 

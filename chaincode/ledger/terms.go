@@ -146,7 +146,7 @@ func checkGateways(s Lookup, gateways []emr.OrgID) error {
 // checkGrantee checks that the grantee is who the terms say, with the key that
 // they name, and may use what they allow.
 func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
-	grantee, err := require(s, ledgerapi.ClinicianKey(terms.Grantee), versionOfClinician)
+	grantee, err := requireClinician(s, terms.Grantee)
 	if err != nil {
 		return nil, err
 	}

@@ -175,6 +175,7 @@ func explanations() []explanation {
 		{ReasonNoConsent, "the patient has put no standing consent"},
 		{ReasonSuspended, "the clinician's own organisation has suspended the clinician"},
 		{ReasonOffboarded, "the clinician has left the organisation"},
+		{ReasonRevokedCertificate, "the clinician's own organisation has revoked the clinician's certificate"},
 		// Emergency sessions.
 		{ReasonEmergency, "an open emergency session covers it; it will be reviewed"},
 		{ReasonNoSession, "there is no such emergency session"},

@@ -20,6 +20,8 @@ func (s ClinicianStatus) Denial() Reason {
 		return ""
 	case ClinicianSuspended:
 		return ReasonSuspended
+	case ClinicianRevoked:
+		return ReasonRevokedCertificate
 	default:
 		return ReasonOffboarded
 	}

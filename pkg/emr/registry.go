@@ -97,8 +97,10 @@ type Clinician struct {
 	// Reading is the key that fragments are made to (P-256, compressed).
 	Reading []byte `json:"reading"`
 	// Hybrid receives re-sealed shares (hybrid HPKE).
-	Hybrid     []byte `json:"hybrid"`
-	NotAfter   Time   `json:"notAfter"` // of the certificate
+	Hybrid   []byte `json:"hybrid"`
+	NotAfter Time   `json:"notAfter"` // of the certificate
+	// Serial is the certificate's serial number, as in RevokedCertificate.
+	Serial     string `json:"serial,omitempty"`
 	Registered Time   `json:"registered"`
 	// Status is set by an administrator of the organisation, at StatusFrom.
 	Status     ClinicianStatus `json:"status,omitempty"`

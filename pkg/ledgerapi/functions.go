@@ -104,6 +104,8 @@ func OrganisationTransactions() []string {
 		DiscloseBatch,
 		// Holds.
 		HoldRecord,
+		// Certificates.
+		RevokeCertificates,
 	}, lifeOrganisationTransactions(), auditOrganisationTransactions())
 }
 
@@ -126,6 +128,10 @@ func Queries() []string {
 		GetConstitution, GetProposal, ListProposals, GetRelease,
 		// Standing consent.
 		GetConsent, ListConsents, PreviewConsent, ListDelegations,
+		// Certificates.
+		ListRevocations,
+		// The contract itself.
+		GetContract,
 	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries())
 }
 
