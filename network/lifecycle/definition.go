@@ -33,20 +33,23 @@ func (o *Organisation) definition(packageID string) *chaincode.Definition {
 	}
 }
 
-// collections describes the private data collections: every organisation is
-// a member, only members read and write, nothing expires by itself.
+// collections describes the private data collections: only members read and
+// write, nothing expires by itself. It is a pure function of the topology, the
+// roster first of all: the same topology gives the same octets at every
+// organisation, which approve them one by one, and one organisation more extends
+// the members and changes nothing else.
 func collections(t *topology.Topology) *peer.CollectionConfigPackage {
 	if len(t.Chaincode.Collections) == 0 {
 		return nil
 	}
-	policy := anyMember(t)
 	configs := make([]*peer.CollectionConfig, 0, len(t.Chaincode.Collections))
-	for _, c := range t.Chaincode.Collections {
+	for i := range t.Chaincode.Collections {
+		c := &t.Chaincode.Collections[i]
 		configs = append(configs, &peer.CollectionConfig{Payload: &peer.CollectionConfig_StaticCollectionConfig{
 			StaticCollectionConfig: &peer.StaticCollectionConfig{
 				Name: c.Name,
 				MemberOrgsPolicy: &peer.CollectionPolicyConfig{
-					Payload: &peer.CollectionPolicyConfig_SignaturePolicy{SignaturePolicy: policy},
+					Payload: &peer.CollectionPolicyConfig_SignaturePolicy{SignaturePolicy: anyMember(t.MembersOf(c))},
 				},
 				RequiredPeerCount: c.RequiredPeerCount,
 				MaximumPeerCount:  c.MaxPeerCount,
@@ -59,13 +62,13 @@ func collections(t *topology.Topology) *peer.CollectionConfigPackage {
 }
 
 // anyMember is the policy "a member of any of the organisations".
-func anyMember(t *topology.Topology) *common.SignaturePolicyEnvelope {
+func anyMember(msps []string) *common.SignaturePolicyEnvelope {
 	envelope := &common.SignaturePolicyEnvelope{}
 	var rules []*common.SignaturePolicy
-	for i, org := range t.Organisations {
+	for i, id := range msps {
 		// Marshalling a role of two plain fields cannot fail.
 		role, _ := proto.MarshalOptions{Deterministic: true}.Marshal(
-			&msp.MSPRole{MspIdentifier: org.MSP, Role: msp.MSPRole_MEMBER})
+			&msp.MSPRole{MspIdentifier: id, Role: msp.MSPRole_MEMBER})
 		envelope.Identities = append(envelope.Identities, &msp.MSPPrincipal{
 			PrincipalClassification: msp.MSPPrincipal_ROLE, Principal: role,
 		})

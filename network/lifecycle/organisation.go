@@ -167,7 +167,8 @@ func (o *Organisation) Approve(ctx context.Context, pkg Package) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		approved, err := gateway.QueryApproved(ctx, definition.ChannelName, definition.Name, definition.Sequence)
-		if err == nil && approved.GetSource().GetLocalPackage().GetPackageId() == pkg.ID && approved.GetVersion() == definition.Version {
+		if err == nil && approved.GetSource().GetLocalPackage().GetPackageId() == pkg.ID && approved.GetVersion() == definition.Version &&
+			proto.Equal(approved.GetCollections(), definition.Collections) {
 			return nil
 		}
 		// Not approved is an error of the query, too: approving tells.

@@ -14,10 +14,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/hyperledger/fabric-admin-sdk/pkg/chaincode"
 	"github.com/hyperledger/fabric-protos-go-apiv2/msp"
+	"github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
@@ -141,4 +143,46 @@ func TestNoCollectionsMeansNone(t *testing.T) {
 	topo := *defaultTopology(t)
 	topo.Chaincode.Collections = nil
 	require.Nil(t, collections(&topo))
+}
+
+// members returns the MSP ids that a collection's policy names, in its order.
+func members(t *testing.T, static *peer.StaticCollectionConfig) []string {
+	t.Helper()
+	var names []string
+	for _, identity := range static.GetMemberOrgsPolicy().GetSignaturePolicy().GetIdentities() {
+		role := new(msp.MSPRole)
+		require.NoError(t, proto.Unmarshal(identity.GetPrincipal(), role))
+		names = append(names, role.GetMspIdentifier())
+	}
+	return names
+}
+
+func TestAnOrganisationMoreExtendsTheMembersAndNothingElse(t *testing.T) {
+	t.Parallel()
+	before := *defaultTopology(t)
+	after := before
+	joined := before.Organisations[0]
+	joined.ID, joined.MSP = "hospd", "HospDMSP"
+	after.Organisations = append(slices.Clone(before.Organisations), joined)
+	old, extended := collections(&before), collections(&after)
+	require.Len(t, extended.GetConfig(), len(old.GetConfig()))
+	for i := range old.GetConfig() {
+		a, b := old.GetConfig()[i].GetStaticCollectionConfig(), extended.GetConfig()[i].GetStaticCollectionConfig()
+		require.Equal(t, append(members(t, a), "HospDMSP"), members(t, b))
+		require.Len(t, b.GetMemberOrgsPolicy().GetSignaturePolicy().GetRule().GetNOutOf().GetRules(), 5)
+		require.EqualValues(t, 1, b.GetMemberOrgsPolicy().GetSignaturePolicy().GetRule().GetNOutOf().GetN(), "any one of them")
+		b = proto.Clone(b).(*peer.StaticCollectionConfig)
+		b.MemberOrgsPolicy = a.GetMemberOrgsPolicy()
+		require.True(t, proto.Equal(a, b), "name, block to live, peer counts and the rest stay")
+	}
+	require.True(t, proto.Equal(extended, collections(&after)), "the same at every organisation")
+}
+
+func TestACollectionMayHaveSomeMembersOnly(t *testing.T) {
+	t.Parallel()
+	topo := *defaultTopology(t)
+	topo.Chaincode.Collections = slices.Clone(topo.Chaincode.Collections)
+	topo.Chaincode.Collections[0].Members = []string{"regulator", "hospa"}
+	static := collections(&topo).GetConfig()[0].GetStaticCollectionConfig()
+	require.Equal(t, []string{"HospAMSP", "RegulatorMSP"}, members(t, static), "in the order of the topology")
 }

@@ -61,11 +61,13 @@ type Chaincode struct {
 	Collections []Collection `yaml:"collections"`
 }
 
-// Collection is a private data collection whose members are all organisations.
+// Collection is a private data collection.
 type Collection struct {
 	Name              string `yaml:"name"`
 	RequiredPeerCount int32  `yaml:"requiredPeerCount"`
 	MaxPeerCount      int32  `yaml:"maxPeerCount"`
+	// Members are the ids of the organisations that keep it. None means all of the topology.
+	Members []string `yaml:"members,omitempty"`
 }
 
 // Proxies is the default policy of re-encryption and replication.
@@ -128,6 +130,17 @@ type Port struct {
 type IPFS struct {
 	API   int `yaml:"api"`
 	Swarm int `yaml:"swarm"`
+}
+
+// MembersOf returns the MSP ids of a collection's members, in the order of the topology.
+func (t *Topology) MembersOf(c *Collection) []string {
+	var members []string
+	for _, org := range t.Organisations {
+		if len(c.Members) == 0 || slices.Contains(c.Members, org.ID) {
+			members = append(members, org.MSP)
+		}
+	}
+	return members
 }
 
 // Organisation returns the member whose id, name or MSP id is given.

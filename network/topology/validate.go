@@ -6,6 +6,7 @@ package topology
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -119,6 +120,19 @@ func (c *checker) chaincode(t *Topology) {
 		seen[collection.Name] = true
 		c.within(path+".requiredPeerCount", int(collection.RequiredPeerCount), 0, maxOrganisations*maxPeers)
 		c.within(path+".maxPeerCount", int(collection.MaxPeerCount), int(max(0, collection.RequiredPeerCount)), maxOrganisations*maxPeers)
+		c.members(path+".members", t, collection.Members)
+	}
+}
+
+func (c *checker) members(path string, t *Topology, members []string) {
+	for i, id := range members {
+		known := slices.ContainsFunc(t.Organisations, func(org Organisation) bool { return org.ID == id })
+		if !known {
+			c.add(fmt.Sprintf("%s[%d]", path, i), "%q is the id of no organisation", id)
+		}
+		if slices.Index(members, id) != i {
+			c.add(fmt.Sprintf("%s[%d]", path, i), "%q is named twice", id)
+		}
 	}
 }
 

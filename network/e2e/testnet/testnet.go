@@ -45,6 +45,11 @@ func Root() (string, error) {
 // Up starts a consortium under home with every port shifted by offset, or
 // resumes it. The programs are built when they are not current.
 func Up(ctx context.Context, home string, offset int) (*Net, error) {
+	return UpAs(ctx, home, offset, "")
+}
+
+// UpAs is Up of the consortium that a topology file describes.
+func UpAs(ctx context.Context, home string, offset int, topologyFile string) (*Net, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
@@ -53,7 +58,11 @@ func Up(ctx context.Context, home string, offset int) (*Net, error) {
 		return nil, err
 	}
 	n := &Net{Home: home, Root: root}
-	if _, err := n.Control(ctx, "up", "--port-offset", strconv.Itoa(offset)); err != nil {
+	args := []string{"up", "--port-offset", strconv.Itoa(offset)}
+	if topologyFile != "" {
+		args = append(args, "--topology", topologyFile)
+	}
+	if _, err := n.Control(ctx, args...); err != nil {
 		return nil, err
 	}
 	return n, n.open()
