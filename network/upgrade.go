@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/emrys-health/emrys/network/atomicfile"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/atomicfile"
 )
 
 // Upgrade puts another definition of the contract on the channel of a running
