@@ -1,0 +1,168 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Amendments and holds.
+
+type amendment struct {
+	id       emr.AmendmentID
+	record   *record
+	status   emr.AmendmentStatus
+	asked    emr.Time
+	disputed bool
+}
+
+func (m *Model) drawAsk() *step {
+	if len(m.records) == 0 {
+		return nil
+	}
+	r := pick(m, m.records, "record")
+	p := r.owner
+	if m.seldom(8, "another patient") {
+		p = pick(m, knownPatients(m), "patient")
+	}
+	by := m.orAnybody(p.actor)
+	args := ledgerapi.AskAmendmentArgs{
+		Patient: p.handle, Amendment: ledgertest.ID[emr.AmendmentID](emr.AmendmentPrefix), Record: r.id, Text: "the dose is wrong",
+	}
+	again := m.seldom(12, "once more") && len(m.amendments) > 0
+	if again {
+		args.Amendment = pick(m, m.amendments, "amendment").id
+	}
+	s := m.signed(ledgerapi.AskAmendment, by, m.carrier(by), args)
+	s.onlyPatient(p)
+	s.fault(p != r.owner, emr.CodeNotFound)
+	s.fault(again, emr.CodeExists)
+	s.event = ledgerapi.EventAmendmentAsked
+	s.then = func(a *answer) []emr.AuditEntry {
+		m.amendments = append(m.amendments, &amendment{id: args.Amendment, record: r, status: emr.AmendmentAsked, asked: a.At})
+		e := byThePatient(emr.AuditAmendmentAsked, p, p.actor, a.ID)
+		e.Record, e.Decision = r.id, emr.Ask
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func (m *Model) drawAnswerAmendment() *step {
+	if len(m.amendments) == 0 {
+		return nil
+	}
+	am := pick(m, m.amendments, "amendment")
+	by := m.orAnybody(am.record.author.actor)
+	if m.seldom(3, "a colleague") {
+		by = pick(m, knownClinicians(m), "colleague").actor
+	}
+	args := ledgerapi.AnswerAmendmentArgs{Amendment: am.id, Text: "the chart says otherwise", Accept: m.seldom(2, "accept")}
+	var version *record
+	if args.Accept && len(m.records) > 0 {
+		version = pick(m, m.records, "version")
+		for r := am.record.next; r != nil && m.mostly(4, "its next version"); r = r.next {
+			version = r
+		}
+		args.Version = version.id
+	}
+	mute := m.seldom(12, "no text") && !args.Accept
+	if mute {
+		args.Text = " "
+	}
+	s := m.signed(ledgerapi.AnswerAmendment, by, m.carrier(by), args)
+	if s.onlyClinician() {
+		s.fault(!writes(by.clinician.role), emr.CodeRule)
+	}
+	s.fault(by.org != am.record.hospital, emr.CodeForbidden)
+	s.fault(am.status != emr.AmendmentAsked, emr.CodeExists)
+	s.fault(mute, emr.CodeInvalid)
+	if version != nil {
+		s.fault(version.series != am.record.series || version.version <= am.record.version || version.registered < am.asked, emr.CodeRule)
+	}
+	s.event = ledgerapi.EventAmendmentAnswered
+	s.then = func(*answer) []emr.AuditEntry {
+		e := byTheClinician(emr.AuditAmendmentAnswered, am.record.owner, by, string(am.id))
+		am.status, e.Decision = emr.AmendmentDenied, emr.Deny
+		if args.Accept {
+			am.status, e.Decision = emr.AmendmentAccepted, emr.Permit
+		}
+		e.Record = am.record.id
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func (m *Model) drawDispute() *step {
+	if len(m.amendments) == 0 {
+		return nil
+	}
+	am := pick(m, m.amendments, "amendment")
+	for _, other := range m.amendments {
+		if other.status == emr.AmendmentDenied && m.mostly(3, "a denied one") {
+			am = other
+		}
+	}
+	p := am.record.owner
+	if m.seldom(8, "another patient") {
+		p = pick(m, knownPatients(m), "patient")
+	}
+	by := m.orAnybody(p.actor)
+	s := m.signed(ledgerapi.DisputeAmendment, by, m.carrier(by), ledgerapi.DisputeAmendmentArgs{
+		Patient: p.handle, Amendment: am.id, Text: "I disagree",
+	})
+	s.onlyPatient(p)
+	s.fault(p != am.record.owner, emr.CodeNotFound)
+	s.fault(am.status != emr.AmendmentDenied, emr.CodeRule)
+	s.fault(am.disputed, emr.CodeExists)
+	s.event = ledgerapi.EventAmendmentDisputed
+	s.then = func(*answer) []emr.AuditEntry {
+		am.disputed = true
+		e := byThePatient(emr.AuditAmendmentDisputed, p, p.actor, string(am.id))
+		e.Record = am.record.id
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func (m *Model) drawHold() *step {
+	if len(m.records) == 0 {
+		return nil
+	}
+	r := pick(m, m.records, "record")
+	by := pick(m, []emr.OrgID{r.hospital, m.regulator(), r.hospital, pick(m, m.orgIDs, "organisation")}, "who holds")
+	args := ledgerapi.HoldRecordArgs{Record: r.id, Hold: m.mostly(3, "hold"), Ground: emr.HoldLitigation}
+	if !args.Hold {
+		args.Ground = ""
+	}
+	bad := m.seldom(12, "no ground, or one too many")
+	if bad {
+		args.Ground = map[bool]emr.HoldGround{true: "", false: emr.HoldLitigation}[args.Hold]
+	}
+	s := m.order(ledgerapi.HoldRecord, by, args)
+	s.fault(bad, emr.CodeInvalid)
+	s.fault(by != r.hospital && m.orgs[by].kind != emr.KindRegulator, emr.CodeForbidden)
+	s.fault(args.Hold && r.holders[by], emr.CodeExists)
+	s.fault(!args.Hold && !r.holders[by], emr.CodeRule)
+	s.event = ledgerapi.EventRecordReleased
+	kind := emr.AuditRecordReleased
+	if args.Hold {
+		s.event, kind = ledgerapi.EventRecordHeld, emr.AuditRecordHeld
+	}
+	s.then = func(*answer) []emr.AuditEntry {
+		r.holders[by] = args.Hold
+		return []emr.AuditEntry{{Kind: kind, Patient: r.owner.handle, Record: r.id, Actor: emr.ActorAdmin, Org: by}}
+	}
+	return s
+}
+
+func (m *Model) regulator() emr.OrgID {
+	for _, id := range m.orgIDs {
+		if m.orgs[id].kind == emr.KindRegulator {
+			return id
+		}
+	}
+	return m.orgIDs[0]
+}

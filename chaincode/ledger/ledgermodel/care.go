@@ -1,0 +1,279 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/manifest"
+	"github.com/emrys-health/emrys/pkg/pre"
+)
+
+// Scopes, relationships and records.
+
+func (m *Model) drawPublishScopes() *step {
+	p := pick(m, knownPatients(m), "patient")
+	by := m.orAnybody(p.actor)
+	s := m.publish(p, by, m.carrier(by), pick(m, emr.Levels(), "level"))
+	args := s.args.(*ledgerapi.PublishScopesArgs)
+	switch m.c.Choose(8, "what") {
+	case 6: // somebody's scope once more
+		if of := pick(m, m.patients, "whose"); len(of.scopes) > 0 {
+			args.Scopes[0].ID = of.scopes[0].ID
+			s.fault(true, emr.CodeExists)
+		}
+	case 7:
+		args.Scopes = append(args.Scopes, args.Scopes[0])
+		s.fault(true, emr.CodeInvalid)
+	}
+	return s
+}
+
+func (m *Model) publish(p *patient, by *actor, via emr.OrgID, level emr.Level) *step {
+	fresh := ledgerapi.NewScope{
+		ID: ledgertest.ID[emr.ScopeID](emr.ScopePrefix), Epoch: 1, Level: level,
+		Delegating: m.newKey().Public().Bytes(), Fragment: m.newKey().Public().Bytes(),
+	}
+	s := m.signed(ledgerapi.PublishScopes, by, via, &ledgerapi.PublishScopesArgs{
+		Patient: p.handle, Scopes: []ledgerapi.NewScope{fresh},
+	})
+	s.onlyPatient(p)
+	s.then = func(a *answer) []emr.AuditEntry {
+		p.scopes = append(p.scopes, &scope{owner: p, Scope: emr.Scope{
+			V: emr.DocumentVersion, ID: fresh.ID, Patient: p.handle, Epoch: 1, Level: level, Delegating: fresh.Delegating,
+			Fragment: fresh.Fragment, Published: a.At,
+		}})
+		return []emr.AuditEntry{byThePatient(emr.AuditScopes, p, p.actor, "")}
+	}
+	return s
+}
+
+func (m *Model) drawPropose() *step {
+	p, by := pick(m, m.patients, "patient"), m.orAnybody(pick(m, m.writers(), "professional").actor)
+	if status := p.relations[by.org]; status == emr.RelationshipAccepted || status == emr.RelationshipProposed {
+		p = pick(m, m.patients, "another patient")
+	}
+	hospital := by.org
+	if m.seldom(8, "another hospital") {
+		hospital = pick(m, m.orgIDs, "hospital")
+	}
+	return m.propose(p, by, m.carrier(by), hospital)
+}
+
+func (m *Model) propose(p *patient, by *actor, via, hospital emr.OrgID) *step {
+	s := m.signed(ledgerapi.ProposeRelationship, by, via, ledgerapi.ProposeRelationshipArgs{Patient: p.handle, Hospital: hospital})
+	if s.active() {
+		s.fault(hospital != by.org, emr.CodeForbidden)
+		s.fault(!writes(by.clinician.role), emr.CodeRule)
+	}
+	s.fault(!p.registered, emr.CodeNotFound)
+	status := p.relations[hospital]
+	s.fault(status == emr.RelationshipProposed || status == emr.RelationshipAccepted, emr.CodeExists)
+	s.then = func(*answer) []emr.AuditEntry {
+		p.relations[hospital] = emr.RelationshipProposed
+		e := byTheClinician(emr.AuditRelationship, p, by, string(hospital))
+		e.Decision = emr.Ask
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func (m *Model) drawAnswer() *step {
+	p := pick(m, knownPatients(m), "patient")
+	by := m.orAnybody(m.helper(p))
+	hospital := pick(m, m.orgIDs, "hospital")
+	for _, id := range m.orgIDs {
+		if p.relations[id] == emr.RelationshipProposed && m.mostly(4, "what was proposed") {
+			hospital = id
+		}
+	}
+	return m.answerTo(p, by, m.carrier(by), hospital, m.mostly(3, "accept"))
+}
+
+// helper is the patient, or somebody to whom the patient has ever delegated.
+func (m *Model) helper(p *patient) *actor {
+	var all []*actor
+	for _, q := range m.patients {
+		if p.delegates[q] != nil {
+			all = append(all, q.actor)
+		}
+	}
+	if len(all) > 0 && m.seldom(3, "a delegate") {
+		return pick(m, all, "delegate")
+	}
+	return p.actor
+}
+
+func (m *Model) answerTo(p *patient, by *actor, via, hospital emr.OrgID, accept bool) *step {
+	s := m.signed(ledgerapi.AnswerRelationship, by, via, ledgerapi.AnswerRelationshipArgs{
+		Patient: p.handle, Hospital: hospital, Accept: accept,
+	})
+	m.patientOrDelegate(s, p)
+	status, known := p.relations[hospital]
+	s.fault(!known, emr.CodeNotFound)
+	s.fault(accept && status != emr.RelationshipProposed || !accept && status == emr.RelationshipRefused, emr.CodeRule)
+	s.then = func(*answer) []emr.AuditEntry {
+		e := byThePatient(emr.AuditRelationship, p, by, string(hospital))
+		p.relations[hospital], e.Decision = emr.RelationshipRefused, emr.Deny
+		if accept {
+			p.relations[hospital], e.Decision = emr.RelationshipAccepted, emr.Permit
+		}
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func writes(role emr.Role) bool { return role == emr.RolePhysician || role == emr.RoleNurse }
+
+// levelOf is the level of a class, as the architecture's table says.
+func levelOf(class emr.Class) emr.Level {
+	switch class {
+	case emr.ClassMedicalDevice, emr.ClassMedicine, emr.ClassClinicalObservation:
+		return emr.LevelLow
+	case emr.ClassLifelogSensor:
+		return emr.LevelModerate
+	default:
+		return emr.LevelPrivate
+	}
+}
+
+// reaches tells whether a level covers another.
+func reaches(a, b emr.Level) bool {
+	rank := map[emr.Level]int{emr.LevelLow: 1, emr.LevelModerate: 2, emr.LevelPrivate: 3}
+	return rank[a] >= rank[b]
+}
+
+func (m *Model) drawRegisterRecord() *step {
+	p := pick(m, knownPatients(m), "patient")
+	if len(p.scopes) == 0 {
+		return nil
+	}
+	author := pick(m, knownClinicians(m), "author").actor
+	for _, c := range knownClinicians(m) {
+		if writes(c.role) && p.relations[c.org] == emr.RelationshipAccepted && m.mostly(3, "a hospital that may") {
+			author = c.actor
+		}
+	}
+	wish := recordWish{
+		scope: pick(m, p.scopes, "scope"), class: pick(m, []emr.Class{
+			emr.ClassPrescription, emr.ClassMedicine, emr.ClassLifelogSensor, emr.ClassMedicalImaging,
+		}, "class"), label: m.seldom(4, "a label"),
+	}
+	if len(m.records) > 0 && m.seldom(3, "a version") {
+		wish.previous = pick(m, m.records, "of which")
+		if m.mostly(3, "by its author") {
+			p, author = wish.previous.owner, wish.previous.author.actor
+			wish.scope, wish.class = wish.previous.scope, wish.previous.class
+		}
+	}
+	if m.seldom(12, "another's scope") {
+		if of := pick(m, m.patients, "whose"); len(of.scopes) > 0 {
+			wish.scope = of.scopes[0]
+		}
+	}
+	return m.write(p, author, m.carrier(author), wish)
+}
+
+type recordWish struct {
+	scope    *scope
+	class    emr.Class
+	label    bool
+	previous *record
+}
+
+func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *step {
+	man := m.manifest(p, by, wish)
+	s := m.signed(ledgerapi.RegisterRecord, by, via, man)
+	if s.active() {
+		s.fault(!writes(by.clinician.role), emr.CodeRule)
+		s.fault(!reaches(by.clinician.level, levelOf(wish.class)), emr.CodeRule)
+	}
+	s.fault(p.relations[by.org] != emr.RelationshipAccepted, emr.CodeRule)
+	s.fault(wish.scope.owner != p, emr.CodeNotFound)
+	s.fault(!reaches(wish.scope.Level, levelOf(wish.class)), emr.CodeRule)
+	r := &record{
+		id: man.Record, owner: p, scope: wish.scope, class: wish.class, author: by.clinician, hospital: by.org,
+		restricted: wish.label, version: 1, series: man.Record, holders: map[emr.OrgID]bool{},
+	}
+	if old := wish.previous; old != nil {
+		s.fault(old.owner != p, emr.CodeNotFound)
+		s.fault(old.hospital != by.org, emr.CodeForbidden)
+		s.fault(old.class != wish.class, emr.CodeInvalid)
+		s.fault(old.restricted && !wish.label, emr.CodeRule)
+		s.fault(old.next != nil, emr.CodeStale)
+		r.version, r.series = old.version+1, old.series
+	}
+	s.event = ledgerapi.EventRecordRegistered
+	s.then = func(a *answer) []emr.AuditEntry {
+		r.registered = a.At
+		if wish.previous != nil {
+			wish.previous.next = r
+		}
+		m.records = append(m.records, r)
+		e := byTheClinician(emr.AuditRecord, p, by, string(r.id))
+		e.Record = r.id
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+// manifest makes a whole manifest with a capsule and an envelope for the members.
+func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
+	id := ledgertest.ID[emr.RecordID](emr.RecordPrefix)
+	cipher, err := manifest.CipherSize(1000)
+	require.NoError(m.t, err)
+	man := &emr.Manifest{
+		Record: id, Patient: p.handle, Scope: wish.scope.ID, Epoch: 1, Class: wish.class, Level: levelOf(wish.class), Version: 1,
+		ContentType: "application/dicom", CID: ledgertest.CID(id), Digest: sha256.Sum256([]byte("digest " + id)),
+		PlainSize: 1000, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
+		FileID: sha256.Sum256([]byte("file " + id)), KeyCommitment: sha256.Sum256([]byte("commit " + id)), Threshold: 2,
+	}
+	if wish.label {
+		man.Labels = []emr.Label{emr.LabelHIV}
+	}
+	if wish.previous != nil {
+		man.Previous, man.Version = wish.previous.id, wish.previous.version+1
+	}
+	author := &emr.Clinician{ID: emr.ClinicianID(by.id), Signing: pinned(by.key)}
+	hash, err := manifest.Context(m.d.Channel(), man, author, &wish.scope.Scope).Hash()
+	require.NoError(m.t, err)
+	delegating, err := pre.ParsePublicKey(wish.scope.Delegating)
+	require.NoError(m.t, err)
+	capsule, kPre, err := pre.Encapsulate(nil, delegating, hash)
+	require.NoError(m.t, err)
+	man.Capsule, man.Envelope = capsule.Bytes(), m.envelope(hash, kPre, by.org)
+	return man
+}
+
+func (m *Model) envelope(ctx [32]byte, kPre []byte, hospital emr.OrgID) []byte {
+	var to []pre.Recipient
+	for _, id := range m.members() {
+		key, err := pre.ParseHybridPublicKey(m.orgs[id].profile.Keys.Proxy)
+		require.NoError(m.t, err)
+		to = append(to, pre.Recipient{ID: string(id), Key: key})
+	}
+	slices.SortFunc(to, func(a, b pre.Recipient) int { return strings.Compare(a.ID, b.ID) })
+	kShare, shares, err := pre.SplitShares(nil, ctx, 2, to)
+	require.NoError(m.t, err)
+	dek := slices.Repeat([]byte{7}, pre.KeySize)
+	wrapped, err := pre.WrapKey(ctx, kShare, kPre, dek)
+	require.NoError(m.t, err)
+	own, err := pre.ParseHybridPublicKey(m.orgs[hospital].profile.Keys.Record)
+	require.NoError(m.t, err)
+	copied, err := pre.SealPatientCopy(own, ctx, kShare)
+	require.NoError(m.t, err)
+	legal, err := pre.SealHospitalCopy(own, ctx, dek)
+	require.NoError(m.t, err)
+	sealed := pre.Envelope{Wrapped: wrapped, Shares: *shares, PatientCopy: copied, HospitalCopy: legal}
+	b, err := sealed.Marshal()
+	require.NoError(m.t, err)
+	return b
+}

@@ -1,0 +1,260 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/emrys-health/emrys/pkg/consent"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Standing consent and delegation.
+
+// standing is the current consent; nil when the patient has put none.
+type standing struct {
+	version   uint32
+	withdrawn bool
+	doc       consent.Document
+}
+
+func (s *standing) number() uint32 {
+	if s == nil {
+		return 0
+	}
+	return s.version
+}
+
+func said[E comparable](list []E, is E) bool { return len(list) == 0 || slices.Contains(list, is) }
+
+// matches tells whether a provision is about somebody, a purpose and a time.
+func (s *standing) matches(p *consent.Provision, c *clinician, purpose emr.Purpose, now emr.Time) bool {
+	if now < p.From || p.Until != 0 && now >= p.Until {
+		return false
+	}
+	grouped := len(p.Groups) == 0
+	for _, g := range s.doc.Groups {
+		grouped = grouped || slices.Contains(p.Groups, g.Name) && now < g.Until && slices.Contains(g.Members, c.cid)
+	}
+	return grouped && said(p.People, c.cid) && said(p.Hospitals, c.org) && said(p.Roles, c.role) && said(p.Purposes, purpose)
+}
+
+// say is what the patient has said (docs/spec/consent.md, C4), and the reason.
+func (s *standing) say(c *clinician, r *record, purpose emr.Purpose, now emr.Time) (emr.Decision, emr.Reason) {
+	if s == nil {
+		return emr.Ask, emr.ReasonNoConsent
+	}
+	if s.withdrawn {
+		return emr.Deny, emr.ReasonConsentWithdrawn
+	}
+	var permits, denies bool
+	for i := range s.doc.Provisions {
+		p := &s.doc.Provisions[i]
+		about := said(p.Classes, r.class) && (p.Level == "" || reaches(p.Level, levelOf(r.class))) &&
+			said(p.Authors, r.author.cid) && said(p.Records, r.id) && said(p.Scopes, r.scope.ID)
+		if !about || !s.matches(p, c, purpose, now) {
+			continue
+		}
+		permits = permits || p.Effect == emr.Permit && p.Restricted == r.restricted
+		denies = denies || p.Effect == emr.Deny && (r.restricted || !p.Restricted)
+	}
+	switch {
+	case denies:
+		return emr.Deny, emr.ReasonConsentDenies
+	case permits:
+		return emr.Permit, emr.ReasonConsentPermits
+	case s.doc.Base == emr.Permit && r.restricted:
+		return emr.Ask, emr.ReasonConsentRestricted
+	case s.doc.Base == emr.Permit:
+		return emr.Permit, emr.ReasonConsentPermits
+	case s.doc.Base == emr.Ask:
+		return emr.Ask, emr.ReasonConsentAsks
+	default:
+		return emr.Deny, emr.ReasonConsentDenies
+	}
+}
+
+// excludes tells whether somebody can have no record of a scope for a purpose.
+func (s *standing) excludes(c *clinician, of *scope, purpose emr.Purpose, now emr.Time) bool {
+	if s == nil || s.withdrawn {
+		return s != nil
+	}
+	hope := s.doc.Base != emr.Deny
+	for i := range s.doc.Provisions {
+		p := &s.doc.Provisions[i]
+		if !s.matches(p, c, purpose, now) || !said(p.Scopes, of.ID) {
+			continue
+		}
+		if p.Effect == emr.Permit {
+			hope = true
+			continue
+		}
+		if len(p.Classes)+len(p.Authors)+len(p.Records) == 0 && p.Level == "" && !p.Restricted {
+			return true
+		}
+	}
+	return !hope
+}
+
+func (m *Model) drawPutConsent() *step {
+	p := pick(m, knownPatients(m), "patient")
+	by := m.orAnybody(m.helper(p))
+	doc, known := m.document(p)
+	replaces := p.standing.number()
+	if m.seldom(8, "another version") {
+		replaces++
+	}
+	s := m.signed(ledgerapi.PutConsent, by, m.carrier(by), ledgerapi.PutConsentArgs{
+		Patient: p.handle, Replaces: replaces, Document: doc, Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
+	})
+	m.patientOrDelegate(s, p)
+	s.fault(!known, emr.CodeInvalid)
+	s.fault(replaces != p.standing.number(), emr.CodeStale)
+	s.event = ledgerapi.EventConsentChanged
+	s.then = func(*answer) []emr.AuditEntry {
+		p.standing = &standing{version: replaces + 1, doc: doc}
+		e := byThePatient(emr.AuditConsent, p, by, strconv.FormatUint(uint64(p.standing.version), 10))
+		e.Consent = p.standing.version
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+// document makes a consent of up to three provisions, none of which selects as
+// another does, and tells whether every organisation in it is a member.
+func (m *Model) document(p *patient) (consent.Document, bool) {
+	d := consent.Document{Base: pick(m, []emr.Decision{emr.Ask, emr.Permit, emr.Deny}, "base")}
+	known := true
+	shapes := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	for range m.c.Choose(4, "provisions") {
+		at := m.c.Choose(len(shapes), "shape")
+		shape := shapes[at]
+		shapes = slices.Delete(shapes, at, at+1)
+		v := consent.Provision{Effect: pick(m, []emr.Decision{emr.Permit, emr.Deny}, "effect")}
+		c := pick(m, knownClinicians(m), "about whom")
+		switch shape {
+		case 0:
+			v.People = []emr.ClinicianID{c.cid}
+		case 1:
+			hospital := pick(m, m.orgIDs, "hospital")
+			known = known && m.orgs[hospital].member
+			v.Hospitals = []emr.OrgID{hospital}
+		case 2:
+			v.Roles = []emr.Role{pick(m, []emr.Role{emr.RolePhysician, emr.RoleNurse, emr.RoleInsurer}, "role")}
+		case 3:
+			v.Purposes = []emr.Purpose{pick(m, []emr.Purpose{emr.PurposeTreatment, emr.PurposePayment, emr.PurposeResearch}, "purpose")}
+		case 4:
+			v.Classes = []emr.Class{pick(m, []emr.Class{emr.ClassPrescription, emr.ClassMedicine}, "class")}
+		case 5:
+			v.Restricted = true
+		case 6:
+			v.Authors = []emr.ClinicianID{c.cid}
+		case 7:
+			if len(m.records) == 0 {
+				continue
+			}
+			v.Records = []emr.RecordID{pick(m, m.records, "record").id}
+		case 8:
+			if len(p.scopes) == 0 {
+				continue
+			}
+			v.Scopes = []emr.ScopeID{pick(m, p.scopes, "scope").ID}
+		case 9:
+			v.Groups = []string{"ward"}
+			d.Groups = []consent.Group{{Name: "ward", Members: []emr.ClinicianID{c.cid}, Until: m.later("end of the group")}}
+		}
+		if m.seldom(3, "an end") {
+			v.Until = m.later("end")
+		}
+		d.Provisions = append(d.Provisions, v)
+	}
+	return consent.Normal(d), known
+}
+
+func (m *Model) drawWithdraw() *step {
+	p := pick(m, knownPatients(m), "patient")
+	by := m.orAnybody(m.helper(p))
+	s := m.signed(ledgerapi.WithdrawConsent, by, m.carrier(by), ledgerapi.WithdrawConsentArgs{Patient: p.handle})
+	m.patientOrDelegate(s, p)
+	s.fault(p.standing != nil && p.standing.withdrawn, emr.CodeGone)
+	s.event = ledgerapi.EventConsentChanged
+	s.then = func(*answer) []emr.AuditEntry {
+		p.standing = &standing{version: p.standing.number() + 1, withdrawn: true}
+		e := byThePatient(emr.AuditConsentWithdrawal, p, by, strconv.FormatUint(uint64(p.standing.version), 10))
+		e.Consent = p.standing.version
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+type delegation struct {
+	guardian bool
+	until    emr.Time
+	ended    bool
+}
+
+func (d *delegation) holds(now emr.Time) bool { return !d.ended && now < d.until }
+
+func (m *Model) drawNameDelegate() *step {
+	p := pick(m, knownPatients(m), "patient")
+	by, to := m.orAnybody(p.actor), pick(m, m.patients, "delegate")
+	until, kind := m.later("until"), emr.DelegationChosen
+	if m.seldom(4, "a guardian") {
+		kind = emr.DelegationGuardian
+	}
+	late := m.seldom(12, "over already")
+	if late {
+		until = m.now().Add(-time.Hour)
+	}
+	via := m.carrier(by)
+	s := m.signed(ledgerapi.NameDelegate, by, via, ledgerapi.NameDelegateArgs{
+		Patient: p.handle, Delegate: to.handle, Kind: kind, Until: until,
+	})
+	s.onlyPatient(p)
+	s.fault(to == p || late, emr.CodeInvalid)
+	s.fault(!to.registered, emr.CodeNotFound)
+	old := p.delegates[to]
+	guarded := kind == emr.DelegationGuardian || old != nil && old.guardian && old.holds(m.now())
+	s.fault(guarded && via != p.org, emr.CodeForbidden)
+	s.event = ledgerapi.EventDelegationChanged
+	s.then = func(*answer) []emr.AuditEntry {
+		p.delegates[to] = &delegation{guardian: kind == emr.DelegationGuardian, until: until}
+		return []emr.AuditEntry{byThePatient(emr.AuditDelegation, p, p.actor, to.id)}
+	}
+	return s
+}
+
+func (m *Model) drawEndDelegation() *step {
+	p := pick(m, knownPatients(m), "patient")
+	for _, q := range knownPatients(m) {
+		if len(q.delegates) > 0 && m.mostly(3, "one who has delegates") {
+			p = q
+		}
+	}
+	to := pick(m, m.patients, "delegate")
+	for _, q := range m.patients {
+		if p.delegates[q] != nil && m.mostly(3, "one that there is") {
+			to = q
+		}
+	}
+	by := m.orAnybody(pick(m, []*actor{p.actor, to.actor}, "who ends it"))
+	via := m.carrier(by)
+	s := m.signed(ledgerapi.EndDelegation, by, via, ledgerapi.EndDelegationArgs{Patient: p.handle, Delegate: to.handle})
+	s.fault(by != p.actor && by != to.actor, emr.CodeForbidden)
+	d := p.delegates[to]
+	s.fault(d == nil, emr.CodeNotFound)
+	if d != nil {
+		s.fault(!d.holds(m.now()), emr.CodeGone)
+		s.fault(d.guardian && by == p.actor && via != p.org, emr.CodeForbidden)
+	}
+	s.event = ledgerapi.EventDelegationChanged
+	s.then = func(*answer) []emr.AuditEntry {
+		d.ended = true
+		return []emr.AuditEntry{byThePatient(emr.AuditDelegationEnd, p, by, to.id)}
+	}
+	return s
+}

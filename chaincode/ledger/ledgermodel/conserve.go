@@ -1,0 +1,143 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"crypto/ecdsa"
+	"encoding/json"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/chaincode/ledger"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/pre"
+)
+
+// keep adds the entries that a transaction must have written, and compares them
+// with what it wrote: each once in the patient's trail, once in the record's, and
+// nothing else, under keys that nobody has used before.
+func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
+	m.t.Helper()
+	var want []string
+	for _, e := range entries {
+		if e.Patient != "" && e.Kind.Chained() {
+			p := m.patientOf(e.Patient)
+			p.chain++
+			e.Sequence = p.chain
+		}
+		m.entries = append(m.entries, e)
+		if e.Patient == "" {
+			want = append(want, placed(ledgerapi.TypeAuditByClinician, e.Ref, &e))
+			continue
+		}
+		want = append(want, placed(ledgerapi.TypeAuditByPatient, string(e.Patient), &e))
+		if e.Record != "" {
+			want = append(want, placed(ledgerapi.TypeAuditByRecord, string(e.Record), &e))
+		}
+	}
+	if !out.Seen {
+		return
+	}
+	var got []string
+	for _, w := range out.Written {
+		if !slices.Contains(auditTypes(), w.Key.Type) {
+			continue
+		}
+		name := w.Key.Type + "/" + strings.Join(w.Key.Attributes, "/")
+		require.False(m.t, m.auditKeys[name], "an audit entry is written twice: %s", s)
+		m.auditKeys[name] = true
+		var e emr.AuditEntry
+		require.NoError(m.t, json.Unmarshal(w.Value, &e))
+		e.Previous = emr.Digest{} // the whole chain is verified in the end
+		got = append(got, placed(w.Key.Type, w.Key.Attributes[0], &e))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	require.Equal(m.t, want, got, "audit entries of %s", s)
+}
+
+func auditTypes() []string {
+	return []string{ledgerapi.TypeAuditByPatient, ledgerapi.TypeAuditByRecord, ledgerapi.TypeAuditByClinician}
+}
+
+func placed(where, owner string, e *emr.AuditEntry) string {
+	b, _ := json.Marshal(e)
+	return where + " of " + owner + ": " + string(b)
+}
+
+func (m *Model) patientOf(handle emr.Handle) *patient {
+	at := slices.IndexFunc(m.patients, func(p *patient) bool { return p.handle == handle })
+	if at < 0 {
+		return nil
+	}
+	return m.patients[at]
+}
+
+// witness verifies, by the signature and not by what anybody says, that what stands
+// for a patient's mind was changed by the patient's key alone, by the key of a
+// delegate where the patient has delegated it, or by a recovery where that is it.
+func (m *Model) witness(s *step, out *Outcome) {
+	m.t.Helper()
+	for _, w := range out.Written {
+		p := m.mindOf(w)
+		if p == nil {
+			continue
+		}
+		require.NotNil(m.t, s.sent, "%s of a patient is changed without a signature: %s", w.Key.Type, s)
+		ok := m.signedBy(s.sent, p.key) ||
+			s.function == ledgerapi.CompleteRecovery && m.signedBy(s.sent, s.key) ||
+			w.Key.Type == ledgerapi.TypeDelegation && m.signedBy(s.sent, m.patientOf(emr.Handle(w.Key.Attributes[1])).key) ||
+			s.function == ledgerapi.ProposeRelationship && onlyProposes(w)
+		for to := range p.delegates {
+			ok = ok || delegable(w.Key.Type) && m.delegated(p, to.actor) && m.signedBy(s.sent, to.key)
+		}
+		require.True(m.t, ok, "%s of a patient is changed by a key that is not the patient's: %s", w.Key.Type, s)
+	}
+}
+
+func delegable(typ string) bool {
+	return slices.Contains([]string{
+		ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeGrant, ledgerapi.TypeRelationship,
+	}, typ)
+}
+
+func onlyProposes(w ledger.Entry) bool {
+	var r emr.Relationship
+	return json.Unmarshal(w.Value, &r) == nil && r.Status == emr.RelationshipProposed
+}
+
+// mindOf returns the patient whose mind, keys or plan an entry holds; nil for anything else.
+func (m *Model) mindOf(w ledger.Entry) *patient {
+	switch w.Key.Type {
+	case ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeDelegation, ledgerapi.TypeEmergencyPlan,
+		ledgerapi.TypeGuardians, ledgerapi.TypeRelationship, ledgerapi.TypePatient, ledgerapi.TypePatientKeys, ledgerapi.TypeRetiredKey:
+		return m.patientOf(emr.Handle(w.Key.Attributes[0]))
+	case ledgerapi.TypeGrant:
+		var g emr.Grant
+		require.NoError(m.t, json.Unmarshal(w.Value, &g))
+		return m.patientOf(g.Terms.Patient)
+	case ledgerapi.TypeScope:
+		var of emr.Scope
+		require.NoError(m.t, json.Unmarshal(w.Value, &of))
+		return m.patientOf(of.Patient)
+	default:
+		return nil
+	}
+}
+
+// signedBy verifies a signature by crypto/ecdsa alone.
+func (m *Model) signedBy(signed *emr.SignedAction, key *pre.PrivateKey) bool {
+	if key == nil || len(signed.Signature) != 64 {
+		return false
+	}
+	public, err := key.Public().ECDSA()
+	require.NoError(m.t, err)
+	digest := emr.ActionDigest(signed.Body)
+	r, v := new(big.Int).SetBytes(signed.Signature[:32]), new(big.Int).SetBytes(signed.Signature[32:])
+	return ecdsa.Verify(public, digest[:], r, v)
+}

@@ -1,0 +1,290 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ledgermodel is a second, naive telling of the whole contract, and random
+// sequences of every transaction by honest and hostile people that hold a ledger
+// against it. It calls none of the rules. It knows who has which key, who was given
+// what until when, what was taken back, and what a patient must find in the trail;
+// of a refusal it knows everything that is wrong, and not which of it comes first.
+//
+// The same sequences run on a ledger in memory, through the contract's adapter and
+// on a network: see [Driver].
+package ledgermodel
+
+import (
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/pre"
+)
+
+// T is a test, or one check of a property test.
+type T interface {
+	require.TestingT
+	Helper()
+	Logf(format string, args ...any)
+}
+
+// Count tells how often a transaction was committed and refused.
+type Count struct{ Committed, Refused int }
+
+// Model is what there should be on a ledger. It is not safe for concurrent use.
+type Model struct {
+	// Counts, when not nil, counts what was exercised, by function.
+	Counts map[string]Count
+	// Shared tells that others use the ledger, too, and that its time is nobody's to
+	// move: nothing is drawn that takes a member away or needs waiting.
+	Shared bool
+
+	t T
+	c Chooser
+	d Driver
+
+	orgs    map[emr.OrgID]*org
+	orgIDs  []emr.OrgID
+	people  []*actor // patients and clinicians, registered or not
+	founded bool
+	stopped map[string]bool
+
+	patients    []*patient
+	clinicians  []*clinician
+	records     []*record
+	grants      []*grant
+	covering    map[string]*grant
+	requests    []*request
+	disclosures []*disclosure
+	sessions    []*session
+	amendments  []*amendment
+	recoveries  []*recovery
+	proposals   []*proposal
+	releases    map[emr.Digest]bool // true while it is not withdrawn
+
+	spent     []spent
+	entries   []emr.AuditEntry // all that there must be
+	auditKeys map[string]bool
+	steps     int
+	last      string
+	answer    []byte // of the last commit
+	urge      func() *step
+}
+
+type org struct {
+	id       emr.OrgID
+	kind     emr.OrgKind
+	profile  ledgerapi.RegisterOrganisationArgs
+	member   bool
+	known    bool // has ever registered
+	removed  emr.Time
+	admitted emr.Time // 0: never
+	as       emr.OrgKind
+	by       emr.Digest // authority of the admission
+	two      bool
+	minutes  uint32
+	days     uint32
+}
+
+// actor is somebody who signs.
+type actor struct {
+	id         string
+	name       string // in reports
+	org        emr.OrgID
+	key        *pre.PrivateKey
+	registered bool
+	patient    *patient
+	clinician  *clinician
+}
+
+type patient struct {
+	*actor
+	handle     emr.Handle
+	pseudonym  emr.PatientID
+	cert       string
+	hybrid     []byte
+	version    uint32
+	recoveries uint32
+	retired    []*pre.PrivateKey
+	scopes     []*scope
+	relations  map[emr.OrgID]emr.RelationshipStatus
+	standing   *standing
+	plan       plan
+	guardians  *guardians
+	delegates  map[*patient]*delegation
+	proposed   map[*actor]*recovery
+	chain      uint64
+}
+
+type clinician struct {
+	*actor
+	cid      emr.ClinicianID
+	role     emr.Role
+	level    emr.Level
+	notAfter emr.Time
+	reading  *pre.PrivateKey
+	hybrid   []byte
+	version  uint32
+	status   emr.ClinicianStatus
+	retired  []*pre.PrivateKey
+}
+
+type scope struct {
+	emr.Scope
+	owner *patient
+}
+
+type record struct {
+	id         emr.RecordID
+	owner      *patient
+	scope      *scope
+	class      emr.Class
+	author     *clinician
+	hospital   emr.OrgID
+	restricted bool
+	version    uint32
+	series     emr.RecordID
+	next       *record
+	holders    map[emr.OrgID]bool
+	registered emr.Time
+}
+
+func (m *Model) now() emr.Time { return m.d.Now() }
+
+// trailOf is everything that must stand in the trail of a patient or professional.
+func (m *Model) trailOf(owner string) []emr.AuditEntry {
+	var all []emr.AuditEntry
+	for _, e := range m.entries {
+		if string(e.Patient) == owner || e.Patient == "" && e.Ref == owner {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func (m *Model) members() []emr.OrgID {
+	var all []emr.OrgID
+	for _, id := range m.orgIDs {
+		if m.orgs[id].member {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// knownPatients are the registered ones.
+func knownPatients(m *Model) []*patient {
+	return slices.DeleteFunc(slices.Clone(m.patients), func(p *patient) bool { return !p.registered })
+}
+
+func knownClinicians(m *Model) []*clinician {
+	return slices.DeleteFunc(slices.Clone(m.clinicians), func(c *clinician) bool { return !c.registered })
+}
+
+// able are the professionals who may act now.
+func (m *Model) able() []*clinician {
+	all := slices.DeleteFunc(knownClinicians(m), func(c *clinician) bool {
+		return c.status != emr.ClinicianActive || !m.orgs[c.org].member || m.now() >= c.notAfter
+	})
+	if len(all) == 0 || m.seldom(6, "one who may not") {
+		return knownClinicians(m)
+	}
+	return all
+}
+
+// readers are those of them who may read something.
+func (m *Model) readers() []*clinician {
+	all := slices.DeleteFunc(m.able(), func(c *clinician) bool { return !writes(c.role) && c.role != emr.RoleInsurer })
+	if len(all) == 0 {
+		return knownClinicians(m)
+	}
+	return all
+}
+
+// writers are those of them who may treat.
+func (m *Model) writers() []*clinician {
+	all := slices.DeleteFunc(m.able(), func(c *clinician) bool { return !writes(c.role) })
+	if len(all) == 0 {
+		return knownClinicians(m)
+	}
+	return all
+}
+
+// anybody is any registered person.
+func (m *Model) anybody() *actor {
+	known := slices.DeleteFunc(slices.Clone(m.people), func(a *actor) bool { return !a.registered })
+	return pick(m, known, "anybody")
+}
+
+// orAnybody is mostly the one named.
+func (m *Model) orAnybody(right *actor) *actor {
+	if m.seldom(10, "somebody else") {
+		return m.anybody()
+	}
+	return right
+}
+
+// carrier is through whose gateway somebody's action comes.
+func (m *Model) carrier(by *actor) emr.OrgID {
+	if by.patient != nil && m.seldom(3, "another gateway") || m.seldom(24, "a wrong gateway") {
+		return pick(m, m.orgIDs, "gateway")
+	}
+	return by.org
+}
+
+// later is a time ahead, on a grid that waiting meets to the second.
+func (m *Model) later(what string) emr.Time {
+	lives := []time.Duration{time.Hour, 10 * time.Minute, 24 * time.Hour}
+	if m.Shared {
+		lives = lives[:1]
+	}
+	return m.now().Add(pick(m, lives, what))
+}
+
+// byThePatient is an entry of something that was done as the patient.
+func byThePatient(kind emr.AuditKind, p *patient, by *actor, ref string) emr.AuditEntry {
+	e := emr.AuditEntry{Kind: kind, Patient: p.handle, Actor: emr.ActorPatient, Org: p.org, Ref: ref}
+	if by != p.actor {
+		e.Actor, e.Org = by.id, by.org
+	}
+	return e
+}
+
+func byTheClinician(kind emr.AuditKind, p *patient, by *actor, ref string) emr.AuditEntry {
+	return emr.AuditEntry{Kind: kind, Patient: p.handle, Actor: by.id, Org: by.org, Ref: ref}
+}
+
+// onlyPatient: the patient's own key and nobody else's.
+func (s *step) onlyPatient(p *patient) { s.fault(s.by != p.actor, emr.CodeForbidden) }
+
+// patientOrDelegate: the patient, or somebody to whom the patient has delegated it.
+func (m *Model) patientOrDelegate(s *step, p *patient) {
+	s.fault(s.by != p.actor && !m.delegated(p, s.by), emr.CodeForbidden)
+}
+
+func (m *Model) delegated(p *patient, to *actor) bool {
+	if to.patient == nil {
+		return false
+	}
+	d := p.delegates[to.patient]
+	return d != nil && d.holds(m.now())
+}
+
+// onlyClinician: no patient.
+func (s *step) onlyClinician() bool {
+	s.fault(s.by.clinician == nil, emr.CodeForbidden)
+	return s.by.clinician != nil
+}
+
+// active: a clinician whom the own organisation lets act.
+func (s *step) active() bool {
+	if !s.onlyClinician() {
+		return false
+	}
+	s.fault(s.by.clinician.status != emr.ClinicianActive, emr.CodeRule)
+	return true
+}
+
+// Steps is how many transactions were sent.
+func (m *Model) Steps() int { return m.steps }

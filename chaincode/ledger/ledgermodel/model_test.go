@@ -1,0 +1,88 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel_test
+
+import (
+	"flag"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgermodel"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Sequences and their length, unless the flags say otherwise (make model). Together
+// they are what every function needs to be committed and refused at least once.
+const (
+	sequences = 24
+	length    = 120
+	more      = 100
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range map[string]int{"rapid.checks": sequences, "rapid.steps": length} {
+		if !given[name] {
+			_ = flag.Set(name, strconv.Itoa(value))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func TestEverySequenceOfTheWholeContractIsWhatTheModelSays(t *testing.T) {
+	orgs := ledgermodel.Orgs(t)
+	counts := map[string]ledgermodel.Count{}
+	steps := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		m := ledgermodel.New(rt, ledgermodel.Rapid{T: rt}, ledgermodel.NewMemory(t, orgs))
+		m.Found()
+		m.Counts = counts
+		rt.Repeat(map[string]func(*rapid.T){"step": func(*rapid.T) { m.Step() }})
+		m.Finish()
+		steps += m.Steps()
+	})
+	// What is rare may need a few sequences more.
+	for seed := uint64(1); !covered(counts) && seed <= more && !t.Failed(); seed++ {
+		m := ledgermodel.New(t, ledgermodel.NewSeeded(seed), ledgermodel.NewMemory(t, orgs))
+		m.Found()
+		m.Counts = counts
+		for range length {
+			m.Step()
+		}
+		m.Finish()
+		steps += m.Steps()
+	}
+	total := ledgermodel.Count{}
+	for _, function := range ledgermodel.Functions() {
+		c := counts[function]
+		total.Committed, total.Refused = total.Committed+c.Committed, total.Refused+c.Refused
+		t.Logf("%-22s committed %5d, refused %5d", function, c.Committed, c.Refused)
+		assert.Positive(t, c.Committed, "%s was never committed", function)
+		assert.Positive(t, c.Refused, "%s was never refused", function)
+	}
+	t.Logf("%d transactions, %d of them drawn: %d committed, %d refused", steps, total.Committed+total.Refused, total.Committed, total.Refused)
+}
+
+// covered tells whether every function was committed and refused.
+func covered(counts map[string]ledgermodel.Count) bool {
+	return !slices.ContainsFunc(ledgermodel.Functions(), func(function string) bool {
+		return counts[function].Committed == 0 || counts[function].Refused == 0
+	})
+}
+
+// A function that is new on the ledger has to join the model.
+func TestTheModelKnowsEveryTransaction(t *testing.T) {
+	t.Parallel()
+	all := slices.Concat(ledgerapi.SignedTransactions(), ledgerapi.OrganisationTransactions())
+	require.ElementsMatch(t, all, slices.Concat(ledgermodel.Functions(), ledgermodel.NotYet()))
+	require.Empty(t, ledgermodel.NotYet(), "the list may only become shorter")
+}

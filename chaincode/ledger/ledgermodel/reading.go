@@ -1,0 +1,396 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Readings and tickets.
+
+type disclosure struct {
+	id      emr.DisclosureID
+	record  *record
+	reader  *actor
+	purpose emr.Purpose
+	permit  bool
+	reason  emr.Reason
+	until   emr.Time
+	grant   *grant
+	session *session
+}
+
+// reading is what somebody wants to read, and on what ground.
+type reading struct {
+	id      emr.DisclosureID
+	by      *actor
+	record  *record
+	purpose emr.Purpose
+	grant   *grant
+	session *session
+	again   bool // an id that was used before
+	nobody  bool // names a grant or session that nobody gave
+}
+
+func (m *Model) drawDisclose() *step {
+	if len(m.records) == 0 {
+		return nil
+	}
+	switch m.c.Choose(4, "ground") {
+	case 0:
+		if len(m.grants) > 0 {
+			return m.readUnder(m.recentGrant())
+		}
+	case 1:
+		if len(m.sessions) > 0 {
+			return m.disclose(m.underSession(m.recentSession()))
+		}
+	case 2:
+		r := pick(m, m.records, "record")
+		return m.disclose(m.reads(m.orAnybody(r.owner.actor), r))
+	}
+	return m.disclose(m.reads(m.anybody(), pick(m, m.records, "record")))
+}
+
+// recentGrant prefers what was given last.
+func (m *Model) recentGrant() *grant {
+	if m.mostly(2, "a recent one") {
+		return pick(m, m.grants[max(0, len(m.grants)-3):], "grant")
+	}
+	return pick(m, m.grants, "grant")
+}
+
+func (m *Model) recentSession() *session {
+	if m.mostly(2, "a recent one") {
+		return pick(m, m.sessions[max(0, len(m.sessions)-3):], "session")
+	}
+	return pick(m, m.sessions, "session")
+}
+
+func (m *Model) reads(by *actor, r *record) *reading {
+	return &reading{
+		id: ledgertest.ID[emr.DisclosureID](emr.DisclosurePrefix), by: by, record: r, purpose: m.purpose(by.clinician),
+	}
+}
+
+// readUnder reads what a grant names, mostly by whom it names.
+func (m *Model) readUnder(g *grant) *step { return m.disclose(m.underGrant(g)) }
+
+func (m *Model) underGrant(g *grant) *reading {
+	var r *record
+	for _, of := range m.records {
+		if of.scope == g.scope && g.names(of) && (r == nil || m.mostly(2, "this record")) {
+			r = of
+		}
+	}
+	if r == nil || m.seldom(8, "another record") {
+		r = pick(m, m.records, "record")
+	}
+	by := g.to.actor
+	if m.seldom(6, "another reader") {
+		by = pick(m, knownClinicians(m), "reader").actor
+	}
+	want := m.reads(by, r)
+	want.grant = g
+	if m.mostly(8, "a purpose of the grant") {
+		want.purpose = pick(m, g.purposes, "purpose")
+	}
+	return want
+}
+
+func (m *Model) underSession(s *session) *reading {
+	var own []*record
+	for _, r := range m.records {
+		if r.owner == s.owner {
+			own = append(own, r)
+		}
+	}
+	r := pick(m, m.records, "record")
+	if len(own) > 0 && m.mostly(6, "a record of the patient") {
+		r = pick(m, own, "record")
+	}
+	by := s.by.actor
+	if m.seldom(6, "another reader") {
+		by = pick(m, knownClinicians(m), "reader").actor
+	}
+	want := m.reads(by, r)
+	want.session, want.purpose = s, s.purpose
+	if m.seldom(8, "another purpose") {
+		want.purpose = pick(m, emr.Purposes(), "purpose")
+	}
+	return want
+}
+
+func (m *Model) disclose(want *reading) *step {
+	if len(m.disclosures) > 0 && m.seldom(20, "once more") {
+		want.id, want.again = pick(m, m.disclosures, "disclosure").id, true
+	}
+	args := want.args()
+	if want.grant == nil && want.session == nil && want.by.clinician != nil && m.seldom(6, "a ground that nobody gave") {
+		want.nobody = true
+		args.Grant = ledgertest.ID[emr.GrantID](emr.GrantPrefix)
+	}
+	s := m.signed(ledgerapi.Disclose, want.by, m.carrier(want.by), args)
+	m.expect(s, want)
+	s.event = ledgerapi.EventDisclosed
+	return s
+}
+
+func (want *reading) args() ledgerapi.DiscloseArgs {
+	args := ledgerapi.DiscloseArgs{Disclosure: want.id, Record: want.record.id, Purpose: want.purpose}
+	if want.grant != nil {
+		args.Grant = want.grant.id
+	}
+	if want.session != nil {
+		args.Session = want.session.id
+	}
+	return args
+}
+
+// expect tells of a reading what must come of it.
+func (m *Model) expect(s *step, want *reading) {
+	s.fault(want.again, emr.CodeExists)
+	r, c := want.record, want.by.clinician
+	if c == nil {
+		s.fault(want.grant != nil || want.session != nil, emr.CodeInvalid)
+		s.fault(r.owner.actor != want.by, emr.CodeNotFound)
+		s.says = says(emr.Permit, emr.ReasonOwner)
+		if want.purpose != emr.PurposePatient {
+			s.says = says(emr.Deny, emr.ReasonPurpose)
+		}
+	} else {
+		s.says = m.decideReading(want, true)
+	}
+	s.then = func(a *answer) []emr.AuditEntry { return m.disclosed(want, a) }
+}
+
+// decideReading is the heart of it: what speaks against a reading. Whatever does
+// beats everything that speaks for it.
+func (m *Model) decideReading(want *reading, counted bool) *verdict {
+	r, c := want.record, want.by.clinician
+	against := againstPerson(c, r, want.purpose)
+	permit := emr.ReasonGrant
+	if want.session != nil {
+		permit = emr.ReasonEmergency
+		against = append(against, m.againstSession(want.session, c, r, want.purpose)...)
+	} else {
+		said, why := r.owner.standing.say(c, r, want.purpose, m.now())
+		against.add(said == emr.Deny, why)
+		g := want.grant
+		against = append(against, m.againstGrant(g, c, r, want.purpose)...)
+		if g != nil && g.to == c {
+			against.add(counted && g.most > 0 && g.used >= g.most, emr.ReasonExhausted)
+			against.add(r.restricted && len(g.records) == 0 && said != emr.Permit, emr.ReasonConsentRestricted)
+		}
+	}
+	if len(against) > 0 {
+		return denied(against)
+	}
+	return says(emr.Permit, permit)
+}
+
+func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
+	r := want.record
+	d := &disclosure{
+		id: want.id, record: r, reader: want.by, purpose: want.purpose, permit: a.Decision == emr.Permit, reason: a.Reason,
+		grant: want.grant, session: want.session,
+	}
+	e := byTheClinician(emr.AuditDisclosure, r.owner, want.by, string(want.id))
+	if want.by.patient != nil {
+		e.Actor = emr.ActorPatient
+	} else {
+		e.Consent = r.owner.standing.number()
+	}
+	require.Equal(m.t, e.Consent, a.Consent)
+	e.Record, e.Purpose, e.Decision, e.Reason = r.id, want.purpose, a.Decision, a.Reason
+	if d.permit {
+		d.until = a.At.Add(10 * time.Minute)
+		if want.grant != nil {
+			want.grant.used++
+			d.until = min(d.until, want.grant.until)
+		}
+		if want.session != nil {
+			d.until = min(d.until, want.session.end())
+		}
+	}
+	require.Equal(m.t, d.until, a.Until, "of the ticket")
+	m.disclosures = append(m.disclosures, d)
+	return []emr.AuditEntry{e}
+}
+
+// holds tells whether a ticket holds for who presents it: everything that it rests
+// on is looked at again.
+func (m *Model) holds(d *disclosure, by *actor) *verdict {
+	if by != d.reader {
+		return says(emr.Deny, emr.ReasonNotReader)
+	}
+	var against grounds
+	against.add(!d.permit, d.reason)
+	against.add(m.now() >= d.until, emr.ReasonTicketExpired)
+	permit := emr.ReasonOwner
+	if by.clinician != nil {
+		again := m.decideReading(&reading{by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session}, false)
+		if again.decision == emr.Deny {
+			against = append(against, again.reasons...)
+		}
+		permit = again.reasons[0]
+		against.add(!m.orgs[by.org].member, emr.ReasonOrganisation)
+	}
+	if len(against) > 0 {
+		return denied(against)
+	}
+	return says(emr.Permit, permit)
+}
+
+// present shows a ticket to a proxy, which asks its own peer.
+func (m *Model) present() {
+	if len(m.disclosures) == 0 || m.stopped[ledgerapi.OpenTicket] {
+		return
+	}
+	d := pick(m, m.disclosures[max(0, len(m.disclosures)-8):], "ticket")
+	by := d.reader
+	if m.seldom(6, "another presenter") {
+		by = m.anybody()
+	}
+	if by.clinician != nil && m.now() >= by.clinician.notAfter {
+		return
+	}
+	s := &step{function: ledgerapi.OpenTicket, by: by, args: ledgerapi.OpenTicketArgs{Disclosure: d.id}}
+	signed := m.sign(m.action(s), by.key)
+	var ticket ledgerapi.Ticket
+	require.NoError(m.t, m.d.Ask(pick(m, m.members(), "proxy"), ledgerapi.CheckTicket, ledgerapi.CheckTicketQuery{Signed: *signed}, &ticket))
+	want := m.holds(d, by)
+	require.Equal(m.t, want.decision, ticket.Decision, "%s: %s of %s for %s", ticket.Reason, d.id, d.reader.name, by.name)
+	require.Contains(m.t, want.reasons, ticket.Reason)
+	if want.decision != emr.Permit {
+		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")
+		require.Empty(m.t, ticket.Manifest.Signed.Body)
+	}
+}
+
+func (m *Model) drawAttempt() *step {
+	if len(m.disclosures) == 0 {
+		return nil
+	}
+	d := pick(m, m.disclosures, "ticket")
+	by := d.reader
+	if m.seldom(2, "another presenter") {
+		by = m.anybody()
+	}
+	s := m.signed(ledgerapi.RecordAttempt, by, pick(m, m.orgIDs, "proxy"), ledgerapi.OpenTicketArgs{Disclosure: d.id})
+	want := m.holds(d, by)
+	s.fault(want.decision == emr.Permit, emr.CodeRule)
+	s.says = want
+	s.then = func(a *answer) []emr.AuditEntry {
+		e := byTheClinician(emr.AuditAttempt, d.record.owner, by, string(d.id))
+		if by == d.record.owner.actor {
+			e.Actor = emr.ActorPatient
+		}
+		e.Record, e.Purpose, e.Decision, e.Reason = d.record.id, d.purpose, emr.Deny, a.Reason
+		e.Consent = d.record.owner.standing.number()
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+// batchArgs are the parts of a batch.
+type batchArgs []*part
+
+type part struct {
+	*step
+	want   *reading
+	signed *emr.SignedAction
+}
+
+func (b batchArgs) raw(m *Model) []byte {
+	var all []json.RawMessage
+	for _, p := range b {
+		raw, err := emr.Canonical(p.signed)
+		require.NoError(m.t, err)
+		all = append(all, raw)
+	}
+	raw, err := json.Marshal(all)
+	require.NoError(m.t, err)
+	return raw
+}
+
+// MarshalJSON shows the parts in a report.
+func (b batchArgs) MarshalJSON() ([]byte, error) {
+	var all []string
+	for _, p := range b {
+		all = append(all, p.String())
+	}
+	return json.Marshal(all)
+}
+
+// drawBatch reads several things at once: under one grant, by several readers of
+// one hospital, some of them hostile.
+func (m *Model) drawBatch() *step {
+	if len(m.records) == 0 || len(m.grants) == 0 {
+		return nil
+	}
+	s := &step{function: ledgerapi.DiscloseBatch, via: pick(m, m.orgIDs, "gateway"), event: ledgerapi.EventDisclosedBatch}
+	var parts batchArgs
+	g := m.recentGrant()
+	for range 1 + m.c.Choose(4, "parts") {
+		if m.mostly(3, "the same grant") {
+			s.via = g.to.org
+		} else {
+			g = m.recentGrant()
+		}
+		want := m.underGrant(g)
+		parts = append(parts, &part{step: &step{function: ledgerapi.Disclose, by: want.by, via: s.via, args: want.args()}, want: want})
+	}
+	s.fault(!m.orgs[s.via].member, emr.CodeForbidden)
+	for _, p := range parts {
+		p.signed = m.sign(m.action(p.step), p.by.key)
+		p.any = m.seldom(8, "a stranger's key")
+		if p.any {
+			p.signed = m.sign(m.action(p.step), m.newKey())
+		}
+	}
+	if m.seldom(10, "a part twice") {
+		parts = append(parts, parts[0])
+		s.fault(true, emr.CodeInvalid)
+	}
+	s.args = parts
+	s.then = func(*answer) []emr.AuditEntry { return m.batched(s, parts) }
+	return s
+}
+
+// batched holds every part against what it must have come to, in their order: each
+// sees what those before it have used up.
+func (m *Model) batched(s *step, parts batchArgs) []emr.AuditEntry {
+	var got ledgerapi.BatchReceipt
+	require.NoError(m.t, json.Unmarshal(m.answer, &got))
+	require.Len(m.t, got.Outcomes, len(parts))
+	var entries []emr.AuditEntry
+	for i, p := range parts {
+		out := &got.Outcomes[i]
+		fresh := m.signed(ledgerapi.Disclose, p.by, s.via, p.args)
+		m.expect(fresh, p.want)
+		fresh.fault(p.any, emr.CodeUnauthenticated)
+		if len(fresh.faults) > 0 {
+			require.Contains(m.t, fresh.faults, out.Code, "part %d of %s", i, s)
+			continue
+		}
+		require.Empty(m.t, out.Code, "part %d of %s", i, s)
+		require.Equal(m.t, fresh.says.decision, out.Receipt.Decision, "part %d: %s: %s", i, out.Receipt.Reason, s)
+		require.Contains(m.t, fresh.says.reasons, out.Receipt.Reason)
+		entries = append(entries, fresh.then(&out.Receipt)...)
+	}
+	if len(entries) == 0 {
+		s.event = ""
+	}
+	entries = slices.Clone(entries)
+	return entries
+}

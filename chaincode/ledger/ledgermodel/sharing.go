@@ -1,0 +1,360 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Requests and grants.
+
+type request struct {
+	id      emr.RequestID
+	record  *record
+	by      *clinician
+	purpose emr.Purpose
+	pending bool
+}
+
+type grant struct {
+	id          emr.GrantID
+	owner       *patient
+	scope       *scope
+	to          *clinician
+	reader      []byte
+	records     []*record
+	purposes    []emr.Purpose
+	from, until emr.Time
+	most, used  uint32
+	revoked     bool
+}
+
+func (g *grant) names(r *record) bool { return len(g.records) == 0 || slices.Contains(g.records, r) }
+
+func (m *Model) purpose(of *clinician) emr.Purpose {
+	right := emr.PurposeTreatment
+	switch {
+	case of == nil:
+		right = emr.PurposePatient
+	case of.role == emr.RoleInsurer:
+		right = emr.PurposePayment
+	case of.role == emr.RoleResearcher:
+		right = emr.PurposeResearch
+	}
+	if m.seldom(8, "another purpose") {
+		return pick(m, emr.Purposes(), "purpose")
+	}
+	return right
+}
+
+// uses tells which purposes a role may ask for.
+func uses(role emr.Role, purpose emr.Purpose) bool {
+	switch purpose {
+	case emr.PurposePayment:
+		return role == emr.RoleInsurer
+	case emr.PurposeResearch:
+		return writes(role) || role == emr.RoleResearcher
+	case emr.PurposePatient:
+		return role == emr.RolePatient
+	default:
+		return writes(role)
+	}
+}
+
+// againstPerson is what speaks against somebody whatever a patient gives.
+func againstPerson(c *clinician, r *record, purpose emr.Purpose) grounds {
+	var g grounds
+	g.add(c.status != emr.ClinicianActive, statusReason(c))
+	g.add(c.role == emr.RoleAuditor || c.role == emr.RolePrivacyOfficer, emr.ReasonRole)
+	g.add(!uses(c.role, purpose), emr.ReasonPurpose)
+	g.add(!reaches(c.level, levelOf(r.class)), emr.ReasonLevel)
+	return g
+}
+
+// againstGrant is what speaks against a grant now. Of another's grant nobody learns the state.
+func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purpose) grounds {
+	var all grounds
+	if g == nil {
+		return grounds{emr.ReasonNoGrant}
+	}
+	if g.to != c {
+		return grounds{emr.ReasonNotGrantee}
+	}
+	all.add(g.owner != r.owner || g.scope != r.scope || !g.names(r), emr.ReasonNotCovered)
+	all.add(g.revoked, emr.ReasonRevoked)
+	all.add(m.now() < g.from, emr.ReasonNotYet)
+	all.add(m.now() >= g.until, emr.ReasonExpired)
+	all.add(!slices.Contains(g.purposes, purpose), emr.ReasonPurpose)
+	all.add(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.ReasonReaderKey)
+	return all
+}
+
+func (m *Model) drawRequest() *step {
+	if len(m.records) == 0 {
+		return nil
+	}
+	r := pick(m, m.records, "record")
+	by := m.orAnybody(pick(m, m.able(), "professional").actor)
+	purpose := m.purpose(by.clinician)
+	args := ledgerapi.RequestAccessArgs{
+		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: r.id, Purpose: purpose, Note: "please",
+	}
+	again := m.seldom(12, "once more") && len(m.requests) > 0
+	if again {
+		args.Request = pick(m, m.requests, "request").id
+	}
+	s := m.signed(ledgerapi.RequestAccess, by, m.carrier(by), args)
+	s.fault(again, emr.CodeExists)
+	if m.seldom(16, "no such record") {
+		args.Record = ledgertest.ID[emr.RecordID](emr.RecordPrefix)
+		s.args = args
+		s.fault(true, emr.CodeNotFound)
+	}
+	s.event = ledgerapi.EventAccessRequested
+	if !s.onlyClinician() {
+		return s
+	}
+	c := by.clinician
+	s.says = m.decideRequest(c, r, purpose)
+	s.then = func(a *answer) []emr.AuditEntry {
+		m.requests = append(m.requests, &request{args.Request, r, c, purpose, a.Decision == emr.Ask})
+		e := byTheClinician(emr.AuditRequest, r.owner, by, a.ID)
+		e.Record, e.Purpose, e.Decision, e.Reason, e.Consent = r.id, purpose, a.Decision, a.Reason, r.owner.standing.number()
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *verdict {
+	against := againstPerson(c, r, purpose)
+	said, why := r.owner.standing.say(c, r, purpose, m.now())
+	against.add(said == emr.Deny, why)
+	against.add(r.next != nil, emr.ReasonSuperseded)
+	if len(against) > 0 {
+		return denied(against)
+	}
+	for _, name := range []string{string(r.id), string(r.scope.ID)} {
+		g := m.covering[name+c.id]
+		if g != nil && len(m.againstGrant(g, c, r, purpose)) == 0 && (g.most == 0 || g.used < g.most) &&
+			(!r.restricted || len(g.records) > 0 || said == emr.Permit) {
+			return says(emr.Permit, emr.ReasonGrant)
+		}
+	}
+	if r.owner.standing == nil {
+		why = emr.ReasonNoGrant
+	}
+	return says(emr.Ask, why)
+}
+
+func (m *Model) drawRefuse() *step {
+	if len(m.requests) == 0 {
+		return nil
+	}
+	q := pick(m, m.requests, "request")
+	p := q.record.owner
+	by := m.orAnybody(m.helper(p))
+	args := ledgerapi.RefuseAccessArgs{Patient: p.handle, Request: q.id}
+	of := p
+	if m.seldom(8, "as another patient") {
+		of = pick(m, knownPatients(m), "patient")
+		by, args.Patient = of.actor, of.handle
+	}
+	s := m.signed(ledgerapi.RefuseAccess, by, m.carrier(by), args)
+	m.patientOrDelegate(s, of)
+	s.fault(of != p, emr.CodeNotFound)
+	s.fault(!q.pending, emr.CodeRule)
+	s.then = func(*answer) []emr.AuditEntry {
+		q.pending = false
+		e := byThePatient(emr.AuditRefusal, p, by, string(q.id))
+		e.Record, e.Purpose, e.Decision, e.Reason = q.record.id, q.purpose, emr.Deny, emr.ReasonRefused
+		return []emr.AuditEntry{e}
+	}
+	return s
+}
+
+// drawGrant gives, mostly as an answer to somebody who has a use for it.
+func (m *Model) drawGrant() *step {
+	p := pick(m, knownPatients(m), "patient")
+	if len(p.scopes) == 0 {
+		return nil
+	}
+	g := &grant{owner: p, scope: pick(m, p.scopes, "scope"), to: pick(m, m.readers(), "grantee")}
+	own := slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool { return r.owner != p })
+	if len(own) > 0 && m.mostly(4, "a scope with records") {
+		g.scope = pick(m, own, "record").scope
+	}
+	in := slices.DeleteFunc(own, func(r *record) bool { return r.scope != g.scope })
+	if len(in) > 0 && m.mostly(3, "records") {
+		g.records = []*record{pick(m, in, "record")}
+		if m.seldom(3, "one more") {
+			g.records = append(g.records, in...)
+		}
+	}
+	if m.seldom(10, "another's record") && len(m.records) > 0 {
+		g.records = append(g.records, pick(m, m.records, "record"))
+	}
+	g.purposes = []emr.Purpose{m.purpose(g.to)}
+	if m.seldom(4, "another purpose") {
+		g.purposes = append(g.purposes, emr.PurposeResearch)
+	}
+	g.from = m.now().Add(time.Duration(pick(m, []int{0, 0, 0, 10}, "begin")) * time.Minute)
+	if m.Shared {
+		g.from = m.now().Add(-time.Minute)
+	}
+	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
+	return m.give(g, m.orAnybody(m.helper(p)), m.answering(g))
+}
+
+// answering is a request that the grant may answer; nil for none.
+func (m *Model) answering(g *grant) *request {
+	for _, q := range m.requests {
+		if q.pending && q.record.owner == g.owner && m.mostly(3, "answer it") {
+			g.scope, g.records, g.to, g.purposes = q.record.scope, []*record{q.record}, q.by, []emr.Purpose{q.purpose}
+			return q
+		}
+	}
+	if len(m.requests) > 0 && m.seldom(10, "any request") {
+		return pick(m, m.requests, "request")
+	}
+	return nil
+}
+
+func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
+	records := []emr.RecordID{}
+	for _, r := range g.records {
+		records = append(records, r.id)
+	}
+	slices.Sort(records)
+	slices.Sort(g.purposes)
+	g.purposes = slices.Compact(g.purposes)
+	args := &ledgerapi.GrantAccessArgs{Terms: emr.GrantTerms{
+		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: 1, Grantee: g.to.cid, Org: g.to.org,
+		Reader: g.reader, Records: slices.Compact(records), Purposes: g.purposes, NotBefore: g.from, Until: g.until,
+		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{},
+	}}
+	for _, id := range m.members() {
+		if id != g.to.org {
+			sealed := []byte("sealed for " + id)
+			args.Terms.Gateways = append(args.Terms.Gateways, id)
+			args.Fragments = append(args.Fragments, emr.SealedFragment{
+				Gateway: id, Commitment: sha256.Sum256(sealed), Sealed: sealed,
+			})
+		}
+	}
+	return args
+}
+
+func (m *Model) give(g *grant, by *actor, q *request) *step {
+	g.id, g.reader = ledgertest.ID[emr.GrantID](emr.GrantPrefix), g.to.reading.Public().Bytes()
+	again := len(m.grants) > 0 && m.seldom(20, "a grant once more")
+	if again {
+		g.id = pick(m, m.grants, "grant").id
+	}
+	if len(g.to.retired) > 0 && m.seldom(4, "an old reading key") {
+		g.reader = g.to.retired[0].Public().Bytes()
+	}
+	args := m.terms(g)
+	if q != nil {
+		args.Request = q.id
+	}
+	s := m.signed(ledgerapi.GrantAccess, by, m.carrier(by), args)
+	m.patientOrDelegate(s, g.owner)
+	s.fault(again, emr.CodeExists)
+	m.faultsOfGrant(s, g, q)
+	s.event = ledgerapi.EventAccessGranted
+	s.then = func(*answer) []emr.AuditEntry { return m.given(g, by, q, args.Terms.Records) }
+	return s
+}
+
+// faultsOfGrant is everything that can be wrong with the terms.
+func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
+	c := g.to
+	s.fault(c.status != emr.ClinicianActive, emr.CodeRule)
+	s.fault(!m.orgs[c.org].member, emr.CodeRule)
+	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
+	s.fault(g.scope.owner != g.owner, emr.CodeNotFound)
+	s.fault(len(g.records) == 0 && !reaches(c.level, g.scope.Level), emr.CodeRule)
+	for _, purpose := range g.purposes {
+		s.fault(!uses(c.role, purpose), emr.CodeRule)
+		s.fault(g.owner.standing.excludes(c, g.scope, purpose, m.now()), emr.CodeRule)
+	}
+	for _, r := range g.records {
+		s.fault(r.owner != g.owner || r.scope != g.scope, emr.CodeNotFound)
+		s.fault(!reaches(c.level, levelOf(r.class)), emr.CodeRule)
+		for _, purpose := range g.purposes {
+			said, _ := g.owner.standing.say(c, r, purpose, m.now())
+			s.fault(said == emr.Deny, emr.CodeRule)
+		}
+	}
+	if q != nil {
+		s.fault(q.record.owner != g.owner, emr.CodeNotFound)
+		s.fault(!q.pending || q.by != c || q.record.scope != g.scope || !g.names(q.record) ||
+			!slices.Contains(g.purposes, q.purpose), emr.CodeRule)
+	}
+}
+
+func (m *Model) given(g *grant, by *actor, q *request, records []emr.RecordID) []emr.AuditEntry {
+	if q != nil {
+		q.pending = false
+	}
+	m.grants = append(m.grants, g)
+	if len(g.records) == 0 {
+		m.covering[string(g.scope.ID)+g.to.id] = g
+	}
+	for _, r := range g.records {
+		m.covering[string(r.id)+g.to.id] = g
+	}
+	return entriesOf(emr.AuditGrant, g, by)
+}
+
+// entriesOf are the entries about a grant: one for each record that it names, or one.
+func entriesOf(kind emr.AuditKind, g *grant, by *actor) []emr.AuditEntry {
+	e := byThePatient(kind, g.owner, by, string(g.id))
+	if len(g.purposes) == 1 {
+		e.Purpose = g.purposes[0]
+	}
+	if len(g.records) == 0 {
+		return []emr.AuditEntry{e}
+	}
+	sorted := slices.SortedFunc(slices.Values(g.records), func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
+	var all []emr.AuditEntry
+	for _, r := range slices.Compact(sorted) {
+		e.Record = r.id
+		all = append(all, e)
+	}
+	return all
+}
+
+func (m *Model) drawRevoke() *step {
+	if len(m.grants) == 0 {
+		return nil
+	}
+	g := pick(m, m.grants, "grant")
+	of, by := g.owner, m.orAnybody(m.helper(g.owner))
+	if m.seldom(8, "as another patient") {
+		of = pick(m, knownPatients(m), "patient")
+		by = of.actor
+	}
+	s := m.signed(ledgerapi.RevokeAccess, by, m.carrier(by), ledgerapi.RevokeAccessArgs{Patient: of.handle, Grant: g.id})
+	m.patientOrDelegate(s, of)
+	s.fault(of != g.owner, emr.CodeNotFound)
+	s.fault(g.revoked, emr.CodeGone)
+	s.event = ledgerapi.EventAccessRevoked
+	s.then = func(*answer) []emr.AuditEntry {
+		g.revoked = true
+		if len(m.records) > 0 { // the next reading under it must fail
+			m.urge = func() *step { return m.readUnder(g) }
+		}
+		return entriesOf(emr.AuditRevocation, g, by)
+	}
+	return s
+}
