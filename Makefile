@@ -8,6 +8,7 @@ VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 GOFLAGS_X  := -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 EMRYS_HOME ?= $(CURDIR)/.emrys
 FUZZTIME   ?= 10s
+CHECKS     ?= 200
 export EMRYS_HOME
 
 .PHONY: help
@@ -63,6 +64,10 @@ lint: $(TOOLS)/golangci-lint ## the linter, with the rules of who may import who
 .PHONY: unit
 unit: ## unit tests
 	go test -short ./...
+
+.PHONY: model
+model: ## some ten thousand random transactions of the whole contract against its model (CHECKS sequences)
+	go test -count=1 -timeout 20m ./chaincode/ledger/ledgermodel -rapid.checks=$(CHECKS)
 
 .PHONY: race
 race: ## unit tests, the long ones too, under the race detector

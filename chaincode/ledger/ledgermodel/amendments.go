@@ -99,9 +99,13 @@ func (m *Model) drawDispute() *step {
 	if len(m.amendments) == 0 {
 		return nil
 	}
+	denied := func(a *amendment) bool { return a.status == emr.AmendmentDenied && !a.disputed }
+	if idle(m, m.amendments, denied) {
+		return nil
+	}
 	am := pick(m, m.amendments, "amendment")
 	for _, other := range m.amendments {
-		if other.status == emr.AmendmentDenied && m.mostly(3, "a denied one") {
+		if denied(other) && m.mostly(3, "a denied one") {
 			am = other
 		}
 	}

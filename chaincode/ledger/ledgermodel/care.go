@@ -88,13 +88,19 @@ func (m *Model) propose(p *patient, by *actor, via, hospital emr.OrgID) *step {
 
 func (m *Model) drawAnswer() *step {
 	p := pick(m, knownPatients(m), "patient")
-	by := m.orAnybody(m.helper(p))
 	hospital := pick(m, m.orgIDs, "hospital")
-	for _, id := range m.orgIDs {
-		if p.relations[id] == emr.RelationshipProposed && m.mostly(4, "what was proposed") {
-			hospital = id
+	found := false
+	for _, of := range knownPatients(m) {
+		for _, id := range m.orgIDs {
+			if of.relations[id] == emr.RelationshipProposed && m.mostly(3, "what was proposed") {
+				p, hospital, found = of, id, true
+			}
 		}
 	}
+	if !found && m.mostly(3, "nothing to do") {
+		return nil
+	}
+	by := m.orAnybody(m.helper(p))
 	return m.answerTo(p, by, m.carrier(by), hospital, m.mostly(3, "accept"))
 }
 

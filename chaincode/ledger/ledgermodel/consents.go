@@ -117,6 +117,7 @@ func (m *Model) drawPutConsent() *step {
 	s.event = ledgerapi.EventConsentChanged
 	s.then = func(*answer) []emr.AuditEntry {
 		p.standing = &standing{version: replaces + 1, doc: doc}
+		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.owner == p }) }
 		e := byThePatient(emr.AuditConsent, p, by, strconv.FormatUint(uint64(p.standing.version), 10))
 		e.Consent = p.standing.version
 		return []emr.AuditEntry{e}
@@ -184,6 +185,7 @@ func (m *Model) drawWithdraw() *step {
 	s.event = ledgerapi.EventConsentChanged
 	s.then = func(*answer) []emr.AuditEntry {
 		p.standing = &standing{version: p.standing.number() + 1, withdrawn: true}
+		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.owner == p }) }
 		e := byThePatient(emr.AuditConsentWithdrawal, p, by, strconv.FormatUint(uint64(p.standing.version), 10))
 		e.Consent = p.standing.version
 		return []emr.AuditEntry{e}
@@ -229,17 +231,17 @@ func (m *Model) drawNameDelegate() *step {
 }
 
 func (m *Model) drawEndDelegation() *step {
-	p := pick(m, knownPatients(m), "patient")
-	for _, q := range knownPatients(m) {
-		if len(q.delegates) > 0 && m.mostly(3, "one who has delegates") {
-			p = q
+	p, to := pick(m, knownPatients(m), "patient"), pick(m, m.patients, "delegate")
+	found := false
+	for _, of := range knownPatients(m) {
+		for _, q := range m.patients {
+			if d := of.delegates[q]; d != nil && d.holds(m.now()) && m.mostly(4, "one that there is") {
+				p, to, found = of, q, true
+			}
 		}
 	}
-	to := pick(m, m.patients, "delegate")
-	for _, q := range m.patients {
-		if p.delegates[q] != nil && m.mostly(3, "one that there is") {
-			to = q
-		}
+	if !found && m.mostly(4, "nothing to do") {
+		return nil
 	}
 	by := m.orAnybody(pick(m, []*actor{p.actor, to.actor}, "who ends it"))
 	via := m.carrier(by)

@@ -93,6 +93,7 @@ func (m *Model) drawSetPlan() *step {
 	s.event = ledgerapi.EventEmergencyPlan
 	s.then = func(*answer) []emr.AuditEntry {
 		p.plan = next
+		m.urge = func() *step { return m.breakAgain(func(of *session) bool { return of.owner == p }) }
 		e := byThePatient(emr.AuditEmergencyPlan, p, p.actor, "")
 		e.Decision = emr.Permit
 		if next.all || len(next.declined) > 0 {
@@ -214,6 +215,7 @@ func (m *Model) opening(s *step, p *patient, args *ledgerapi.OpenEmergencyArgs, 
 			next.reviewBy = next.until.Add(time.Duration(days) * 24 * time.Hour)
 		}
 		m.sessions = append(m.sessions, next)
+		m.urge = func() *step { return m.breakAgain(func(of *session) bool { return of == next }) }
 		return []emr.AuditEntry{next.entry(emr.AuditEmergencyOpened, s.by, a.Decision, a.Reason)}
 	}
 }
@@ -227,11 +229,11 @@ func (s *session) entry(kind emr.AuditKind, by *actor, d emr.Decision, reason em
 	return e
 }
 
-// aSession prefers those of a status.
-func (m *Model) aSession(status emr.EmergencyStatus) *session {
+// aSession prefers those of which something holds.
+func (m *Model) aSession(holds func(*session) bool) *session {
 	found := m.recentSession()
 	for _, s := range m.sessions {
-		if s.status == status && !s.done && m.seldom(2, "one that is "+string(status)) {
+		if holds(s) && m.mostly(3, "one that fits") {
 			found = s
 		}
 	}
@@ -239,10 +241,11 @@ func (m *Model) aSession(status emr.EmergencyStatus) *session {
 }
 
 func (m *Model) drawConfirm() *step {
-	if len(m.sessions) == 0 {
+	waits := func(s *session) bool { return s.status == emr.EmergencyWaiting && m.now() < s.until }
+	if len(m.sessions) == 0 || idle(m, m.sessions, waits) {
 		return nil
 	}
-	of := m.aSession(emr.EmergencyWaiting)
+	of := m.aSession(waits)
 	by := m.orAnybody(pick(m, m.able(), "second person").actor)
 	args := ledgerapi.ConfirmEmergencyArgs{Session: of.id, Presence: emr.Presence{Method: emr.PresencePasskey, At: m.now()}}
 	stale := m.seldom(10, "a stale presence")
@@ -269,6 +272,7 @@ func (m *Model) drawConfirm() *step {
 	s.then = func(a *answer) []emr.AuditEntry {
 		if a.Decision == emr.Permit {
 			of.status, of.second = emr.EmergencyOpen, c
+			m.urge = func() *step { return m.breakAgain(func(other *session) bool { return other == of }) }
 		}
 		return []emr.AuditEntry{of.entry(emr.AuditEmergencyConfirmed, by, a.Decision, a.Reason)}
 	}
@@ -281,23 +285,25 @@ func (m *Model) stands(c *clinician, of *session) bool {
 }
 
 func (m *Model) drawClose() *step {
-	if len(m.sessions) == 0 {
+	running := func(s *session) bool {
+		return (s.status == emr.EmergencyOpen || s.status == emr.EmergencyWaiting) && m.now() < s.until
+	}
+	if len(m.sessions) == 0 || idle(m, m.sessions, running) {
 		return nil
 	}
-	of := m.aSession(emr.EmergencyOpen)
+	of := m.aSession(running)
 	by := m.orAnybody(pick(m, []*actor{of.by.actor, of.owner.actor, m.officer()}, "who"))
 	s := m.signed(ledgerapi.CloseEmergency, by, m.carrier(by), ledgerapi.EmergencyArgs{Session: of.id})
 	s.fault(by.patient != nil && by != of.owner.actor, emr.CodeNotFound)
 	if c := by.clinician; c != nil && c != of.by {
 		s.fault(c.role != emr.RolePrivacyOfficer || !m.stands(c, of), emr.CodeForbidden)
 	}
-	running := of.status == emr.EmergencyOpen || of.status == emr.EmergencyWaiting
-	s.fault(!running || m.now() >= of.until, emr.CodeGone)
+	s.fault(!running(of), emr.CodeGone)
 	s.event = ledgerapi.EventEmergencyClosed
 	s.then = func(a *answer) []emr.AuditEntry {
 		of.reviewBy -= of.until - a.At
 		of.status, of.closed = emr.EmergencyClosed, a.At
-		m.urge = func() *step { return m.disclose(m.underSession(of)) }
+		m.urge = func() *step { return m.breakAgain(func(other *session) bool { return other == of }) }
 		return []emr.AuditEntry{of.entry(emr.AuditEmergencyClosed, by, "", "")}
 	}
 	return s
@@ -318,10 +324,11 @@ func (m *Model) officer() *actor {
 }
 
 func (m *Model) drawReview() *step {
-	if len(m.sessions) == 0 {
+	ended := func(s *session) bool { return s.status != emr.EmergencyDenied && !s.done && m.now() >= s.end() }
+	if len(m.sessions) == 0 || idle(m, m.sessions, ended) {
 		return nil
 	}
-	of := m.aSession(emr.EmergencyClosed)
+	of := m.aSession(ended)
 	by := m.orAnybody(m.officer())
 	outcome := pick(m, []emr.ReviewOutcome{emr.ReviewJustified, emr.ReviewUnjustified, emr.ReviewEscalated, "fine"}, "outcome")
 	s := m.signed(ledgerapi.ReviewEmergency, by, m.carrier(by), ledgerapi.ReviewEmergencyArgs{

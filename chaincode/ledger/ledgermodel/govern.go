@@ -187,12 +187,13 @@ func (m *Model) aRelease() emr.Digest {
 }
 
 func (m *Model) drawVote() *step {
-	if len(m.proposals) == 0 {
+	open := func(p *proposal) bool { return p.status == emr.ProposalOpen && m.now() < p.expires }
+	if len(m.proposals) == 0 || idle(m, m.proposals, open) {
 		return nil
 	}
 	p := pick(m, m.proposals, "proposal")
 	for _, q := range m.proposals {
-		if q.status == emr.ProposalOpen && m.mostly(4, "an open one") {
+		if open(q) && m.mostly(4, "an open one") {
 			p = q
 		}
 	}

@@ -260,11 +260,14 @@ func (m *Model) ends(s *step, r *recovery) bool {
 	return true
 }
 
-// anyRecovery prefers those that are still open.
-func (m *Model) anyRecovery() *recovery {
+// aRecovery prefers those of which something holds; nil when there is nothing to do.
+func (m *Model) aRecovery(holds func(*recovery) bool) *recovery {
+	if len(m.recoveries) == 0 || idle(m, m.recoveries, holds) {
+		return nil
+	}
 	r := pick(m, m.recoveries, "recovery")
 	for _, q := range m.recoveries {
-		if opens(q.status) && m.mostly(3, "an open one") {
+		if holds(q) && m.mostly(3, "one that fits") {
 			r = q
 		}
 	}
@@ -272,10 +275,10 @@ func (m *Model) anyRecovery() *recovery {
 }
 
 func (m *Model) drawApproveRecovery() *step {
-	if len(m.recoveries) == 0 {
+	r := m.aRecovery(func(r *recovery) bool { return r.status == emr.RecoveryProposed })
+	if r == nil {
 		return nil
 	}
-	r := m.anyRecovery()
 	by := m.orAnybody(pick(m, r.set.all, "guardian"))
 	claim, handle := r.claim, r.owner.handle
 	other := m.seldom(12, "another claim")
@@ -315,10 +318,10 @@ func (m *Model) drawApproveRecovery() *step {
 }
 
 func (m *Model) drawVetoRecovery() *step {
-	if len(m.recoveries) == 0 {
+	r := m.aRecovery(func(r *recovery) bool { return opens(r.status) })
+	if r == nil {
 		return nil
 	}
-	r := m.anyRecovery()
 	by := m.orAnybody(r.owner.actor)
 	s := m.signed(ledgerapi.VetoRecovery, by, m.carrier(by), ledgerapi.RecoveryArgs{Recovery: r.id, Patient: r.owner.handle})
 	s.onlyPatient(r.owner)
@@ -335,10 +338,10 @@ func (m *Model) drawVetoRecovery() *step {
 
 // drawCompleteRecovery is signed by the new key, which nobody has pinned yet.
 func (m *Model) drawCompleteRecovery() *step {
-	if len(m.recoveries) == 0 {
+	r := m.aRecovery(func(r *recovery) bool { return r.status == emr.RecoveryWaiting && m.now() >= r.ready })
+	if r == nil {
 		return nil
 	}
-	r := m.anyRecovery()
 	by := m.orAnybody(r.owner.actor)
 	s := m.signed(ledgerapi.CompleteRecovery, by, m.carrier(by), ledgerapi.RecoveryArgs{Recovery: r.id, Patient: r.owner.handle})
 	s.key = r.key

@@ -39,6 +39,8 @@ type Model struct {
 	// Shared tells that others use the ledger, too, and that its time is nobody's to
 	// move: nothing is drawn that takes a member away or needs waiting.
 	Shared bool
+	// Hunt prefers what Counts lacks. A sequence then depends on those before it.
+	Hunt bool
 
 	t T
 	c Chooser
@@ -211,6 +213,12 @@ func (m *Model) writers() []*clinician {
 	return all
 }
 
+// idle tells, most of the time, not to draw when there is nothing of which holds
+// what the step is for: a sequence is better spent on something else.
+func idle[E any](m *Model, list []E, holds func(E) bool) bool {
+	return !slices.ContainsFunc(list, holds) && m.mostly(4, "nothing to do")
+}
+
 // anybody is any registered person.
 func (m *Model) anybody() *actor {
 	known := slices.DeleteFunc(slices.Clone(m.people), func(a *actor) bool { return !a.registered })
@@ -235,7 +243,7 @@ func (m *Model) carrier(by *actor) emr.OrgID {
 
 // later is a time ahead, on a grid that waiting meets to the second.
 func (m *Model) later(what string) emr.Time {
-	lives := []time.Duration{time.Hour, 10 * time.Minute, 24 * time.Hour}
+	lives := []time.Duration{time.Hour, 10 * time.Minute, 24 * time.Hour, 30 * 24 * time.Hour}
 	if m.Shared {
 		lives = lives[:1]
 	}

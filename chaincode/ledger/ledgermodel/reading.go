@@ -82,6 +82,27 @@ func (m *Model) reads(by *actor, r *record) *reading {
 	}
 }
 
+// readAgain reads under the last grant of which something holds that has just
+// changed: what changed must be seen by the very next reading.
+func (m *Model) readAgain(holds func(*grant) bool) *step {
+	for _, g := range slices.Backward(m.grants) {
+		if holds(g) && len(m.records) > 0 {
+			return m.readUnder(g)
+		}
+	}
+	return nil
+}
+
+// breakAgain is readAgain under an emergency session.
+func (m *Model) breakAgain(holds func(*session) bool) *step {
+	for _, s := range slices.Backward(m.sessions) {
+		if holds(s) && len(m.records) > 0 {
+			return m.disclose(m.underSession(s))
+		}
+	}
+	return nil
+}
+
 // readUnder reads what a grant names, mostly by whom it names.
 func (m *Model) readUnder(g *grant) *step { return m.disclose(m.underGrant(g)) }
 
@@ -205,6 +226,9 @@ func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
 		grant: want.grant, session: want.session,
 	}
 	e := byTheClinician(emr.AuditDisclosure, r.owner, want.by, string(want.id))
+	if d.permit && want.grant != nil && want.grant.most > want.grant.used+1 {
+		m.urge = func() *step { return m.readUnder(want.grant) }
+	}
 	if want.by.patient != nil {
 		e.Actor = emr.ActorPatient
 	} else {

@@ -145,9 +145,10 @@ func (m *Model) registerClinician(
 	s.then = func(*answer) []emr.AuditEntry {
 		if c.registered {
 			c.version++
+			c.read(reading)
 		}
-		c.registered, c.notAfter, c.key, c.level = true, until, key, level
-		c.read(reading)
+		c.registered, c.notAfter, c.key, c.level, c.reading = true, until, key, level, reading
+		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditClinician, c)}
 	}
 	return s
@@ -193,6 +194,7 @@ func (m *Model) drawRotateClinicianKeys() *step {
 	s.then = func(*answer) []emr.AuditEntry {
 		c.version, c.hybrid = c.version+1, hybrid
 		c.read(reading)
+		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditKeys, c)}
 	}
 	return s
@@ -201,8 +203,12 @@ func (m *Model) drawRotateClinicianKeys() *step {
 // drawStatus suspends, reinstates or off-boards.
 func (m *Model) drawStatus(function string) *step {
 	c := pick(m, knownClinicians(m), "professional")
+	suspended := func(c *clinician) bool { return c.status == emr.ClinicianSuspended }
+	if function == ledgerapi.ReinstateClinician && idle(m, m.clinicians, suspended) {
+		return nil
+	}
 	for _, other := range knownClinicians(m) {
-		if function == ledgerapi.ReinstateClinician && other.status == emr.ClinicianSuspended {
+		if function == ledgerapi.ReinstateClinician && suspended(other) {
 			c = other
 		}
 	}
@@ -228,6 +234,7 @@ func (m *Model) status(function string, c *clinician, by emr.OrgID) *step {
 	s.event = ledgerapi.EventClinicianStatus
 	s.then = func(*answer) []emr.AuditEntry {
 		c.status = to
+		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		e := emr.AuditEntry{Kind: emr.AuditStatus, Actor: emr.ActorAdmin, Org: c.org, Decision: emr.Permit, Ref: c.id}
 		if to != emr.ClinicianActive {
 			e.Decision, e.Reason = emr.Deny, statusReason(c)

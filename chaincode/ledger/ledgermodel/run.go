@@ -42,7 +42,7 @@ func blocks() []block {
 		{ledgerapi.PutConsent, 3, (*Model).drawPutConsent},
 		{ledgerapi.WithdrawConsent, 1, (*Model).drawWithdraw},
 		{ledgerapi.NameDelegate, 2, (*Model).drawNameDelegate},
-		{ledgerapi.EndDelegation, 1, (*Model).drawEndDelegation},
+		{ledgerapi.EndDelegation, 2, (*Model).drawEndDelegation},
 		// The life of keys and people.
 		{ledgerapi.RotatePatientKeys, 1, (*Model).drawRotatePatientKeys},
 		{ledgerapi.RotateClinicianKeys, 1, (*Model).drawRotateClinicianKeys},
@@ -88,6 +88,20 @@ func Functions() []string {
 	var all []string
 	for _, b := range blocks() {
 		all = append(all, b.function)
+	}
+	return all
+}
+
+// Missing lists what was never committed, or never refused.
+func Missing(counts map[string]Count) []string {
+	var all []string
+	for _, function := range Functions() {
+		if counts[function].Committed == 0 {
+			all = append(all, function+" was never committed")
+		}
+		if counts[function].Refused == 0 {
+			all = append(all, function+" was never refused")
+		}
 	}
 	return all
 }
@@ -214,17 +228,33 @@ func (m *Model) next() *step {
 		total += b.weight
 	}
 	n := m.c.Choose(total, "function")
+	if m.Hunt && m.mostly(3, "what is missing") {
+		missing := slices.DeleteFunc(all, func(b block) bool {
+			c := m.Counts[b.function]
+			return c.Committed > 0 && c.Refused > 0
+		})
+		if len(missing) > 0 {
+			if s := m.draw(pick(m, missing, "what is missing")); s != nil {
+				return s
+			}
+		}
+	}
 	for _, b := range all {
 		if n < b.weight {
-			s := b.draw(m)
-			if s != nil && len(s.faults) > 0 && m.mostly(2, "draw again") {
-				s = b.draw(m)
-			}
-			return s
+			return m.draw(b)
 		}
 		n -= b.weight
 	}
 	return nil
+}
+
+// draw draws once more, now and then, when something is wrong with the first.
+func (m *Model) draw(b block) *step {
+	s := b.draw(m)
+	if s != nil && len(s.faults) > 0 && m.mostly(2, "draw again") {
+		s = b.draw(m)
+	}
+	return s
 }
 
 // wait lets time pass, now and then up to the very second that matters to a recovery.
@@ -238,8 +268,9 @@ func (m *Model) wait() bool {
 		}
 	}
 	of := []time.Duration{
-		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Hour, 24 * time.Hour,
-		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, 8 * 24 * time.Hour, 40 * 24 * time.Hour,
+		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Second, 24 * time.Hour,
+		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Minute, 8 * 24 * time.Hour,
+		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Hour, 40 * 24 * time.Hour,
 	}
 	return m.d.Wait(pick(m, of, "how long"))
 }

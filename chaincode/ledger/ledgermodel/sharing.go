@@ -156,10 +156,16 @@ func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *ver
 }
 
 func (m *Model) drawRefuse() *step {
-	if len(m.requests) == 0 {
+	pending := func(q *request) bool { return q.pending }
+	if len(m.requests) == 0 || idle(m, m.requests, pending) {
 		return nil
 	}
 	q := pick(m, m.requests, "request")
+	for _, other := range m.requests {
+		if other.pending && m.mostly(3, "a pending one") {
+			q = other
+		}
+	}
 	p := q.record.owner
 	by := m.orAnybody(m.helper(p))
 	args := ledgerapi.RefuseAccessArgs{Patient: p.handle, Request: q.id}
@@ -307,6 +313,7 @@ func (m *Model) given(g *grant, by *actor, q *request, records []emr.RecordID) [
 		q.pending = false
 	}
 	m.grants = append(m.grants, g)
+	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
 	if len(g.records) == 0 {
 		m.covering[string(g.scope.ID)+g.to.id] = g
 	}
@@ -351,9 +358,7 @@ func (m *Model) drawRevoke() *step {
 	s.event = ledgerapi.EventAccessRevoked
 	s.then = func(*answer) []emr.AuditEntry {
 		g.revoked = true
-		if len(m.records) > 0 { // the next reading under it must fail
-			m.urge = func() *step { return m.readUnder(g) }
-		}
+		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) } // which must fail
 		return entriesOf(emr.AuditRevocation, g, by)
 	}
 	return s
