@@ -43,6 +43,11 @@ func (s *peerStub) GetMultipleStates(keys ...string) ([][]byte, error) {
 	return s.fakeStub.GetMultipleStates(keys...)
 }
 
+func (s *peerStub) GetStateValidationParameter(key string) ([]byte, error) {
+	s.reads = append(s.reads, "policy of "+key)
+	return s.fakeStub.GetStateValidationParameter(key)
+}
+
 func (s *peerStub) GetPrivateDataHash(collection, key string) ([]byte, error) {
 	s.reads = append(s.reads, "hash of "+key)
 	return s.fakeStub.GetPrivateDataHash(collection, key)
@@ -133,7 +138,7 @@ func (d *twins) stub(call *ledgermodel.Call) *fakeStub {
 func (d *twins) Submit(call ledgermodel.Call) ledgermodel.Outcome {
 	stub := d.stub(&call)
 	again := *stub
-	again.writes, again.privateWrites = map[string][]byte{}, map[string][]byte{}
+	again.writes, again.privateWrites, again.parameters = map[string][]byte{}, map[string][]byte{}, map[string][]byte{}
 	first, second := &peerStub{fakeStub: stub}, &peerStub{fakeStub: &again}
 	answer, repeated := d.one.Invoke(first), d.other.Invoke(second)
 	d.same(call.Function, first, second)
@@ -166,6 +171,7 @@ func (d *twins) same(function string, one, other *peerStub) {
 	require.Equal(d.t, one.reads, other.reads, "reads of %s", function)
 	require.Equal(d.t, one.writes, other.writes, "writes of %s", function)
 	require.Equal(d.t, one.privateWrites, other.privateWrites, "private writes of %s", function)
+	require.Equal(d.t, one.parameters, other.parameters, "endorsement policies of %s", function)
 	require.Equal(d.t, one.purged, other.purged, function)
 	require.Equal(d.t, one.event, other.event, function)
 	require.True(d.t, bytes.Equal(one.payload, other.payload), "the event of %s", function)

@@ -31,14 +31,7 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 			e.Sequence = p.chain
 		}
 		m.entries = append(m.entries, e)
-		if e.Patient == "" {
-			want = append(want, placed(ledgerapi.TypeAuditByClinician, e.Ref, &e))
-			continue
-		}
-		want = append(want, placed(ledgerapi.TypeAuditByPatient, string(e.Patient), &e))
-		if e.Record != "" {
-			want = append(want, placed(ledgerapi.TypeAuditByRecord, string(e.Record), &e))
-		}
+		want = append(want, places(&e)...)
 	}
 	if !out.Seen {
 		return
@@ -55,6 +48,11 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 		require.NoError(m.t, json.Unmarshal(w.Value, &e))
 		e.Previous = emr.Digest{} // the whole chain is verified in the end
 		got = append(got, placed(w.Key.Type, w.Key.Attributes[0], &e))
+		if w.Key.Type == ledgerapi.TypeAuditByOrg {
+			m.named = append(m.named, &named{
+				org: e.Org, sealable: e.Sequence == 0, name: ledgerapi.EntryName{Moment: w.Key.Attributes[1], ID: w.Key.Attributes[2]},
+			})
+		}
 	}
 	slices.Sort(want)
 	slices.Sort(got)
@@ -62,7 +60,32 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 }
 
 func auditTypes() []string {
-	return []string{ledgerapi.TypeAuditByPatient, ledgerapi.TypeAuditByRecord, ledgerapi.TypeAuditByClinician}
+	return []string{
+		ledgerapi.TypeAuditByPatient, ledgerapi.TypeAuditByRecord, ledgerapi.TypeAuditByClinician, ledgerapi.TypeAuditByActor,
+		ledgerapi.TypeAuditByOrg,
+	}
+}
+
+// places is everywhere that an entry must stand: with the patient and the record,
+// or the professional, that it is about, with who acted, and with the organisation.
+func places(e *emr.AuditEntry) []string {
+	all := []string{placed(ledgerapi.TypeAuditByOrg, string(e.Org), e)}
+	if e.Patient == "" {
+		all = append(all, placed(ledgerapi.TypeAuditByClinician, e.Ref, e))
+	} else {
+		all = append(all, placed(ledgerapi.TypeAuditByPatient, string(e.Patient), e))
+	}
+	if e.Record != "" {
+		all = append(all, placed(ledgerapi.TypeAuditByRecord, string(e.Record), e))
+	}
+	switch e.Actor {
+	case emr.ActorAdmin: // no person
+	case emr.ActorPatient:
+		all = append(all, placed(ledgerapi.TypeAuditByActor, string(e.Patient), e))
+	default:
+		all = append(all, placed(ledgerapi.TypeAuditByActor, e.Actor, e))
+	}
+	return all
 }
 
 func placed(where, owner string, e *emr.AuditEntry) string {
@@ -102,7 +125,7 @@ func (m *Model) witness(s *step, out *Outcome) {
 
 func delegable(typ string) bool {
 	return slices.Contains([]string{
-		ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeGrant, ledgerapi.TypeRelationship,
+		ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeConsentWithdrawal, ledgerapi.TypeGrant, ledgerapi.TypeRelationship,
 	}, typ)
 }
 
@@ -114,7 +137,7 @@ func onlyProposes(w ledger.Entry) bool {
 // mindOf returns the patient whose mind, keys or plan an entry holds; nil for anything else.
 func (m *Model) mindOf(w ledger.Entry) *patient {
 	switch w.Key.Type {
-	case ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeDelegation, ledgerapi.TypeEmergencyPlan,
+	case ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeConsentWithdrawal, ledgerapi.TypeHomeMove, ledgerapi.TypeDelegation, ledgerapi.TypeEmergencyPlan,
 		ledgerapi.TypeGuardians, ledgerapi.TypeRelationship, ledgerapi.TypePatient, ledgerapi.TypePatientKeys, ledgerapi.TypeRetiredKey:
 		return m.patientOf(emr.Handle(w.Key.Attributes[0]))
 	case ledgerapi.TypeGrant:

@@ -34,6 +34,7 @@ func (m *Model) Finish() {
 	m.finishSharing()
 	m.finishCases()
 	m.finishGovernance()
+	m.finishSeals()
 }
 
 // ask asks any member's gateway.
@@ -110,6 +111,7 @@ func (m *Model) finishPatient(p *patient) {
 	require.Equal(m.t, pinned(p.key), view.Patient.Consent)
 	require.Equal(m.t, p.hybrid, view.Patient.Hybrid)
 	require.Equal(m.t, p.version, view.Patient.KeyVersion)
+	require.Equal(m.t, p.org, view.Patient.Home)
 	require.Len(m.t, view.Scopes, len(p.scopes))
 	if p.standing != nil {
 		var current consent.Consent

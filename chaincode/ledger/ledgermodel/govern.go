@@ -105,10 +105,15 @@ func (m *Model) put(by emr.OrgID, subject emr.Subject, expires emr.Time, late bo
 	}
 	s := m.order(ledgerapi.Propose, by, ledgerapi.ProposeArgs{Proposal: p.id, Subject: subject, Expires: expires})
 	s.fault(late, emr.CodeInvalid)
-	s.fault(subject.Kind == emr.ProposeRemoval && subject.Organisation == by, emr.CodeForbidden)
+	s.fault(concerns(&subject, by), emr.CodeForbidden)
 	m.faultsOfSubject(s, &subject)
 	m.vote(s, p, by, true, ledgerapi.EventProposed)
 	return s
+}
+
+// concerns tells whether a question is about an organisation, which then has no vote.
+func concerns(subject *emr.Subject, id emr.OrgID) bool {
+	return (subject.Kind == emr.ProposeRemoval || subject.Kind == emr.ProposeHomeRelease) && subject.Organisation == id
 }
 
 // faultsOfSubject tells why a question has no answer that could take effect now.
@@ -122,6 +127,11 @@ func (m *Model) faultsOfSubject(s *step, subject *emr.Subject) {
 		s.fault(!o.known, emr.CodeNotFound)
 		s.fault(o.known && !o.member, emr.CodeGone)
 		s.fault(len(m.members()) <= 3, emr.CodeRule)
+	case emr.ProposeHomeRelease:
+		p := m.patientOf(subject.Patient)
+		s.fault(!p.registered, emr.CodeNotFound)
+		s.fault(p.org != subject.Organisation, emr.CodeRule)
+		s.fault(m.freed(p), emr.CodeExists)
 	case emr.ProposeStop, emr.ProposeResume:
 		s.fault(!slices.Contains(stoppable(), subject.Function), emr.CodeInvalid)
 		s.fault(slices.Contains(ledgerapi.Unstoppable(), subject.Function), emr.CodeRule)
@@ -137,7 +147,9 @@ func (m *Model) faultsOfSubject(s *step, subject *emr.Subject) {
 }
 
 func (m *Model) subject() emr.Subject {
-	kinds := []emr.ProposalKind{emr.ProposeRelease, emr.ProposeStop, emr.ProposeResume, emr.ProposeWithdrawal}
+	kinds := []emr.ProposalKind{
+		emr.ProposeRelease, emr.ProposeStop, emr.ProposeResume, emr.ProposeWithdrawal, emr.ProposeHomeRelease,
+	}
 	if !m.Shared {
 		kinds = append(kinds, emr.ProposeAdmission, emr.ProposeRemoval)
 	}
@@ -156,6 +168,12 @@ func (m *Model) subject() emr.Subject {
 			if m.seldom(6, "another authority") {
 				subject.Authority = sha256.Sum256([]byte("another"))
 			}
+		}
+	case emr.ProposeHomeRelease:
+		p := pick(m, m.patients, "patient")
+		subject.Patient, subject.Organisation = p.handle, p.org
+		if m.seldom(6, "from another hospital") {
+			subject.Organisation = pick(m, m.orgIDs, "hospital")
 		}
 	case emr.ProposeStop:
 		subject.Function = pick(m, append(stoppable(), "NoSuchFunction"), "function")
@@ -206,7 +224,7 @@ func (m *Model) drawVote() *step {
 
 func (m *Model) castVote(p *proposal, by emr.OrgID, accept bool) *step {
 	s := m.order(ledgerapi.CastVote, by, ledgerapi.CastVoteArgs{Proposal: p.id, Accept: accept})
-	s.fault(p.subject.Kind == emr.ProposeRemoval && p.subject.Organisation == by, emr.CodeForbidden)
+	s.fault(concerns(&p.subject, by), emr.CodeForbidden)
 	_, voted := p.votes[by]
 	s.fault(p.status != emr.ProposalOpen || m.now() >= p.expires, emr.CodeGone)
 	s.fault(voted, emr.CodeExists)
@@ -244,7 +262,7 @@ func (m *Model) vote(s *step, p *proposal, by emr.OrgID, accept bool, event stri
 func (m *Model) tally(p *proposal, by emr.OrgID, accept bool) emr.ProposalStatus {
 	voters, yes, no := 0, 0, 0
 	for _, id := range m.members() {
-		if p.subject.Kind == emr.ProposeRemoval && p.subject.Organisation == id {
+		if concerns(&p.subject, id) {
 			continue
 		}
 		voters++
@@ -276,6 +294,9 @@ func (m *Model) enact(subject *emr.Subject, at emr.Time) {
 	case emr.ProposeRemoval:
 		o := m.orgs[subject.Organisation]
 		o.member, o.removed = false, at
+	case emr.ProposeHomeRelease:
+		p := m.patientOf(subject.Patient)
+		p.release = &release{from: p.org, generation: p.generation}
 	case emr.ProposeStop, emr.ProposeResume:
 		m.stopped[subject.Function] = subject.Kind == emr.ProposeStop
 	default:

@@ -68,6 +68,7 @@ type Model struct {
 	spent     []spent
 	entries   []emr.AuditEntry // all that there must be
 	auditKeys map[string]bool
+	named     []*named // what seals are made of
 	steps     int
 	last      string
 	answer    []byte // of the last commit
@@ -103,11 +104,14 @@ type actor struct {
 type patient struct {
 	*actor
 	handle     emr.Handle
+	born       emr.OrgID // where the patient registers; org is the present home
 	pseudonym  emr.PatientID
 	cert       string
 	hybrid     []byte
 	version    uint32
 	recoveries uint32
+	generation uint32   // of the home
+	release    *release // from a home
 	retired    []*pre.PrivateKey
 	scopes     []*scope
 	relations  map[emr.OrgID]emr.RelationshipStatus

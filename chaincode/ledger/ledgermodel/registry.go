@@ -41,8 +41,8 @@ func (m *Model) issue(org emr.OrgID, wish ledgertest.Wish, key *pre.PrivateKey) 
 // addPatient makes a patient who is not registered yet.
 func (m *Model) addPatient(home emr.OrgID) *patient {
 	p := &patient{
-		actor:  &actor{org: home, key: m.newKey(), name: fmt.Sprintf("patient %d of %s", len(m.patients), home)},
-		handle: ledgertest.ID[emr.Handle](emr.HandlePrefix), pseudonym: ledgertest.ID[emr.PatientID](emr.PatientPrefix),
+		actor: &actor{org: home, key: m.newKey(), name: fmt.Sprintf("patient %d of %s", len(m.patients), home)},
+		born:  home, handle: ledgertest.ID[emr.Handle](emr.HandlePrefix), pseudonym: ledgertest.ID[emr.PatientID](emr.PatientPrefix),
 		hybrid: m.newHybrid(), relations: map[emr.OrgID]emr.RelationshipStatus{}, delegates: map[*patient]*delegation{},
 		proposed: map[*actor]*recovery{},
 	}
@@ -82,11 +82,11 @@ func (m *Model) homes() []emr.OrgID {
 
 func (m *Model) registerPatient(p *patient, via emr.OrgID) *step {
 	s := &step{function: ledgerapi.RegisterPatient, by: p.actor, via: via, args: ledgerapi.RegisterPatientArgs{
-		Patient: p.pseudonym, Handle: p.handle, Home: p.org, Certificate: p.cert, Consent: pinned(p.key), Hybrid: p.hybrid,
+		Patient: p.pseudonym, Handle: p.handle, Home: p.born, Certificate: p.cert, Consent: pinned(p.key), Hybrid: p.hybrid,
 	}}
 	s.fault(!m.orgs[via].member, emr.CodeForbidden)
 	s.fault(m.stopped[s.function], emr.CodeUnsupported)
-	s.fault(via != p.org, emr.CodeForbidden)
+	s.fault(via != p.born, emr.CodeForbidden)
 	s.fault(p.registered, emr.CodeExists)
 	s.then = func(*answer) []emr.AuditEntry {
 		p.registered = true

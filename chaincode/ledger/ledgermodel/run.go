@@ -72,6 +72,10 @@ func blocks() []block {
 		{ledgerapi.CloseFounding, 1, (*Model).drawCloseFounding},
 		{ledgerapi.Propose, 2, (*Model).drawProposal},
 		{ledgerapi.CastVote, 4, (*Model).drawVote},
+		// The audit trail.
+		{ledgerapi.SealReadings, 2, (*Model).drawSeal},
+		// The home hospital.
+		{ledgerapi.MoveHome, 2, (*Model).drawMove},
 	}
 }
 

@@ -121,6 +121,10 @@ func (m *Model) deceiveAsAdmin(s *step) *step {
 		s.faults = append(s.faults, emr.CodeForbidden)
 		return s
 	}
+	if s.as == AsGateway {
+		s.as, s.trick, s.faults = AsAdmin, "ordered by an administrator ", append(s.faults, emr.CodeForbidden)
+		return s
+	}
 	s.as, s.trick = AsGateway, "ordered by a gateway "
 	if !m.Shared && m.seldom(2, "forged") {
 		s.as, s.trick = AsForgedAdmin, "ordered by a forged administrator "

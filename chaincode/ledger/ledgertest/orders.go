@@ -22,6 +22,7 @@ func orders() map[string]rule {
 		ledgerapi.CastVote:             orderOf(ledger.CastVote),
 		ledgerapi.SetEmergencyRules:    orderOf(ledger.SetEmergencyRules),
 		ledgerapi.HoldRecord:           orderOf(ledger.HoldRecord),
+		ledgerapi.SealReadings:         orderOf(ledger.SealReadings),
 		ledgerapi.SuspendClinician:     orderOf(ledger.SuspendClinician),
 		ledgerapi.ReinstateClinician:   orderOf(ledger.ReinstateClinician),
 		ledgerapi.OffboardClinician:    orderOf(ledger.OffboardClinician),

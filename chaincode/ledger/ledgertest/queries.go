@@ -46,6 +46,9 @@ func questions() map[string]question {
 		ledgerapi.GetEmergencyDuty:  questionOf(ledger.GetEmergencyDuty),
 		ledgerapi.GetAmendment:      questionOf(ledger.GetAmendment),
 		ledgerapi.GetHold:           questionOf(ledger.GetHold),
+		ledgerapi.ListSeals:         questionOf(ledger.ListSeals),
+		ledgerapi.ProveSealed:       questionOf(ledger.ProveSealed),
+		ledgerapi.ListUnsealed:      questionOf(ledger.ListUnsealed),
 	}
 }
 
