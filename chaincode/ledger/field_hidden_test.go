@@ -6,6 +6,7 @@ package ledger_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,12 @@ func hidingQueries(t *testing.T, s *scene) map[string]func(ledger.Reader, string
 		ledgerapi.GetAmendmentAction: func(r ledger.Reader, id string) error {
 			return drop(ledger.GetAmendmentAction(r, ledgerapi.AmendmentQuery{Amendment: emr.AmendmentID(id)}))
 		},
+		ledgerapi.ProveSealed: func(r ledger.Reader, id string) error {
+			return drop(ledger.ProveSealed(r, ledgerapi.SealedQuery{Org: ledgertest.HospitalB, TxID: strings.Repeat("0", 64), Record: emr.RecordID(id)}))
+		},
+		ledgerapi.ListUnsealed: func(r ledger.Reader, id string) error {
+			return drop(ledger.ListUnsealed(r, ledgerapi.UnsealedQuery{Org: emr.OrgID(id), To: s.Now + 1}))
+		},
 		ledgerapi.CheckTicket: func(r ledger.Reader, id string) error {
 			signed := s.open(t, s.reader, emr.DisclosureID(id))
 			return drop(ledger.CheckTicket(r, ledgerapi.CheckTicketQuery{Signed: *signed}))
@@ -58,7 +65,7 @@ func openQueries() []string {
 		ledgerapi.GetRelease, ledgerapi.GetConsent, ledgerapi.ListConsents, ledgerapi.PreviewConsent, ledgerapi.ListDelegations, ledgerapi.GetPatientKeys,
 		ledgerapi.GetClinicianKeys, ledgerapi.AuditByClinician, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
 		ledgerapi.GetEmergency, ledgerapi.ListEmergencies, ledgerapi.GetEmergencyPlan, ledgerapi.GetEmergencyRules, ledgerapi.GetEmergencyDuty,
-		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold,
+		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals,
 	}
 }
 
@@ -152,6 +159,7 @@ func TestAbsentAndHiddenAreTheSame(t *testing.T) {
 	w.Accept(t, w.mallory, s.author)
 	mine := w.Scope(t, w.mallory, emr.LevelPrivate)
 	w.add(emr.PatientPrefix, string(s.patient.ID))
+	w.add(organisations, string(ledgertest.HospitalC))
 	w.add(emr.RecordPrefix, string(s.record.Record))
 	w.add(emr.GrantPrefix, string(s.give(t).Terms.Grant))
 	w.add(emr.ScopePrefix, string(s.scope.ID))
@@ -179,11 +187,22 @@ func TestAbsentAndHiddenAreTheSame(t *testing.T) {
 	}
 }
 
+// organisations takes the place of a prefix for the ids of organisations.
+const organisations = "organisation"
+
+// absentID is an id that nobody has.
+func absentID(prefix string) string {
+	if prefix == organisations {
+		return "NowhereMSP"
+	}
+	return ledgertest.ID[string](prefix)
+}
+
 // prefixOf tells what kind of id a query takes.
 func prefixOf(function string) string {
 	return map[string]string{
 		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
-		ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
+		ledgerapi.ProveSealed: emr.RecordPrefix, ledgerapi.ListUnsealed: organisations, ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
 	}[function]
 }
 
@@ -193,7 +212,7 @@ func (w *wanderer) queriesAgree(t *testing.T, queries map[string]func(ledger.Rea
 		prefix := prefixOf(function)
 		for name, caller := range strangers {
 			known := ask(w.View(w.Facts(caller)), w.some(prefix))
-			absent := ask(w.View(w.Facts(caller)), ledgertest.ID[string](prefix))
+			absent := ask(w.View(w.Facts(caller)), absentID(prefix))
 			require.Error(t, absent)
 			require.Equal(t, ledgerapi.EncodeError(absent), ledgerapi.EncodeError(known), "%s tells %s what there is", function, name)
 		}

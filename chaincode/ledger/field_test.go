@@ -200,7 +200,7 @@ var opaque = regexp.MustCompile(`^(` + strings.Join([]string{
 var word = regexp.MustCompile(`^[A-Za-z.-]+$`)
 
 // kind is the form of what an audit entry or event is about.
-var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|guardians|keys|patient|record|recovery|scopes|ticket)\.[a-z]+$`)
+var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|guardians|home|keys|patient|record|recovery|scopes|ticket)\.[a-z]+$`)
 
 // words are the fixed lists. A shape alone would let a first name through.
 func words() map[string]bool {
