@@ -50,6 +50,7 @@ type course struct {
 	second, officer *ledgertest.Clinician
 	cid             string // of content that is there, so that gateways which pin it find it
 	rules           emr.EmergencyRules
+	unsealed        []ledgerapi.EntryName
 	serial          atomic.Int64
 }
 
@@ -189,7 +190,12 @@ func (c *course) carried(via emr.OrgID, function string, action *emr.SignedActio
 
 // ordered prepares a transaction of an organisation by its administrator.
 func (c *course) ordered(by emr.OrgID, function string, args any) call {
-	contract := c.admins[by].Contract(ledgerapi.ChaincodeName)
+	return c.submitted(c.admins[by], function, args)
+}
+
+// submitted prepares a transaction with one public argument.
+func (c *course) submitted(by *testnet.Member, function string, args any) call {
+	contract := by.Contract(ledgerapi.ChaincodeName)
 	raw, err := emr.Canonical(args)
 	c.must(function, err)
 	return func(ctx context.Context) error {

@@ -50,6 +50,8 @@ type step struct {
 	alone bool
 	// crowd is how many are made at once in the place of inCrowd.
 	crowd int
+	// units is how many things one transaction is about; 0 stands for one.
+	units int
 	// unmeasured tells why a function cannot be measured here.
 	unmeasured string
 }
@@ -114,6 +116,9 @@ func (c *course) put(bare *raw) call {
 func (c *course) measure(s step, put call, rawCrowd sampled) sampled {
 	c.b.Helper()
 	result := sampled{name: s.function, reason: s.unmeasured, beside: &rawCrowd}
+	if s.units > 1 {
+		result.name = fmt.Sprintf("%s of %d", s.function, s.units)
+	}
 	if s.unmeasured != "" {
 		return result
 	}

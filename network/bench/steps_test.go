@@ -91,7 +91,8 @@ func sharingSteps() []step {
 			signed := c.make.Sign(c.b, w.neighbour, ledgerapi.OpenTicket, ledgerapi.OpenTicketArgs{Disclosure: w.ticket})
 			return c.carried(regulator, ledgerapi.RecordAttempt, signed, emr.Deny), nil
 		}},
-		{function: ledgerapi.DiscloseBatch, crowd: 32, of: batchOf},
+		{function: ledgerapi.DiscloseBatch, units: ledgerapi.MaxBatch, crowd: 32, of: batchOf},
+		{function: ledgerapi.SealReadings, units: perSeal, alone: true, before: func(c *course) error { return c.findUnsealed() }, of: sealOf},
 		signedStep(ledgerapi.RevokeAccess, "", thePatient, func(_ *course, w *ward) any {
 			return ledgerapi.RevokeAccessArgs{Patient: w.patient.Handle, Grant: w.grant}
 		}),
@@ -119,6 +120,36 @@ func batchOf(c *course, w *ward) (call, error) {
 		}
 		return nil
 	}, err
+}
+
+// perSeal is how many entries a seal holds here.
+const perSeal = 64
+
+// findUnsealed lists what hospital B has read of late and not sealed yet: the readings of the batches.
+func (c *course) findUnsealed() error {
+	query := ledgerapi.UnsealedQuery{Org: hospB, From: c.make.Now.Add(-time.Hour), To: c.make.Now.Add(time.Hour), Limit: ledgerapi.MaxPageSize}
+	for len(c.unsealed) < wardsOfCourse*perSeal/2 {
+		var page ledgerapi.UnsealedPage
+		if err := c.gateways[hospB].Query(c.b.Context(), ledgerapi.ListUnsealed, query, &page); err != nil {
+			return err
+		}
+		for _, entry := range page.Items {
+			c.unsealed = append(c.unsealed, entry.Name)
+		}
+		if query.Bookmark = page.Bookmark; query.Bookmark == "" {
+			break
+		}
+	}
+	return nil
+}
+
+func sealOf(c *course, _ *ward) (call, error) {
+	if len(c.unsealed) < perSeal {
+		return nil, nil // more wards than seals: only as many as follow one another are made
+	}
+	args := ledgerapi.SealReadingsArgs{Entries: c.unsealed[:perSeal]}
+	c.unsealed = c.unsealed[perSeal:]
+	return c.submitted(c.gateways[hospB], ledgerapi.SealReadings, args), nil
 }
 
 func consentSteps() []step {
@@ -234,6 +265,10 @@ func recoverySteps() []step {
 			do := c.signed(w.patient, ledgerapi.RotatePatientKeys, args, "")
 			w.patient = next
 			return do, nil
+		}},
+		{function: ledgerapi.MoveHome, of: func(c *course, w *ward) (call, error) {
+			signed := c.make.Sign(c.b, w.patient, ledgerapi.MoveHome, ledgerapi.MoveHomeArgs{Patient: w.patient.Handle, Home: hospC})
+			return c.carried(hospC, ledgerapi.MoveHome, signed, ""), nil
 		}},
 		signedStep(ledgerapi.RotateClinicianKeys, "", theReader, func(c *course, w *ward) any {
 			return ledgerapi.RotateClinicianKeysArgs{
