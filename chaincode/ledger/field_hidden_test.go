@@ -66,6 +66,7 @@ func openQueries() []string {
 		ledgerapi.GetClinicianKeys, ledgerapi.AuditByClinician, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
 		ledgerapi.GetEmergency, ledgerapi.ListEmergencies, ledgerapi.GetEmergencyPlan, ledgerapi.GetEmergencyRules, ledgerapi.GetEmergencyDuty,
 		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals,
+		ledgerapi.ListRevocations, ledgerapi.GetContract,
 	}
 }
 

@@ -183,6 +183,7 @@ func TestEveryDecisionStandsInThePatientsTrail(t *testing.T) {
 var opaque = regexp.MustCompile(`^(` + strings.Join([]string{
 	`|[a-z]{3}_[0-9a-f]{32}`,                  // an id, or none
 	`[0-9a-f]{64}`,                            // a digest or a transaction
+	`[0-9a-f]{8,40}`,                          // a certificate's serial number, which is random
 	`[0-9a-f]{66}`,                            // a public key in a key's name
 	`[A-Za-z0-9+/]{44,}={0,2}`,                // a public key
 	`bafkrei[a-z2-7]{52}`,                     // a content id

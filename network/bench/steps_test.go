@@ -8,6 +8,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -336,5 +337,14 @@ func leavingSteps() []step {
 			return c.ordered(hospB, function, ledgerapi.ClinicianStatusArgs{Clinician: w.reader.ID}), nil
 		}}
 	}
-	return []step{status(ledgerapi.SuspendClinician), status(ledgerapi.ReinstateClinician), status(ledgerapi.OffboardClinician)}
+	return []step{
+		status(ledgerapi.SuspendClinician), status(ledgerapi.ReinstateClinician), status(ledgerapi.OffboardClinician),
+		{function: ledgerapi.RevokeCertificates, of: func(c *course, w *ward) (call, error) {
+			return c.ordered(hospB, ledgerapi.RevokeCertificates, ledgerapi.RevokeCertificatesArgs{
+				Authority: sha256.Sum256(w.reader.Org.CA.Certificate.Raw), Ground: emr.RevokedCessation, Certificates: []ledgerapi.Certificate{
+					{Serial: w.reader.Cert.SerialNumber.Text(16), Digest: sha256.Sum256(w.reader.Cert.Raw)},
+				},
+			}), nil
+		}},
+	}
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"github.com/stretchr/testify/require"
 
-	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -115,29 +114,4 @@ func wipe(t *testing.T, dir string) {
 		}
 	}
 	require.NotZero(t, removed, "the gateway keeps something")
-}
-
-// TestAMajorityWithoutTheHomeHospitalChangesNoConsent has three of the four organisations endorse what would change a patient's consent, all but the
-// patient's home: every peer finds it invalid.
-func TestAMajorityWithoutTheHomeHospitalChangesNoConsent(t *testing.T) {
-	w := newWard(t)
-	patient := w.signerOf("patient", w.patient)
-	signed := patient.sign(patient.action(ledgerapi.PutConsent, ledgerapi.PutConsentArgs{
-		Patient: w.patient.Profile().Handle, Document: consent.Normal(consent.Document{Base: emr.Permit}), Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
-	}))
-	raw, err := emr.Canonical(signed)
-	require.NoError(t, err)
-	member, err := net.AsGateway("HospBMSP")
-	require.NoError(t, err)
-	t.Cleanup(member.Close)
-	submit := func(endorsers ...string) error {
-		_, err := member.Contract(ledgerapi.ChaincodeName).SubmitWithContext(t.Context(), ledgerapi.PutConsent,
-			fabric.WithTransient(map[string][]byte{ledgerapi.TransientAction: raw}), fabric.WithEndorsingOrganizations(endorsers...))
-		return err
-	}
-	var invalid *fabric.CommitError
-	err = submit("HospBMSP", "HospCMSP", "RegulatorMSP")
-	require.True(t, errors.As(err, &invalid), "%v", err)
-	require.Equal(t, peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE, invalid.Code)
-	require.NoError(t, submit("HospAMSP", "HospBMSP", "HospCMSP"))
 }
