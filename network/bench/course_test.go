@@ -48,7 +48,6 @@ type course struct {
 	wards    []*ward
 	// second confirms emergency sessions, officer reviews them.
 	second, officer *ledgertest.Clinician
-	cid             string // of content that is there, so that gateways which pin it find it
 	rules           emr.EmergencyRules
 	unsealed        []ledgerapi.EntryName
 	serial          atomic.Int64
@@ -62,6 +61,7 @@ type ward struct {
 	neighbour      *ledgertest.Clinician
 	scope          *emr.Scope
 	record         *emr.Manifest
+	cid            string // of content that is there, so that gateways which pin it find it
 	request        emr.RequestID
 	grant          emr.GrantID
 	ticket         emr.DisclosureID
@@ -86,7 +86,6 @@ func newCourse(b *testing.B) *course {
 	for _, org := range net.Topology.Organisations {
 		c.attach(org)
 	}
-	c.cid, _ = (&setting{net: net}).rawAdd(b, testnet.Content(uint64(time.Now().UnixNano()), sizeOfContent))
 	c.tell()
 	c.populate()
 	c.must(ledgerapi.GetEmergencyRules, c.gateways[hospA].Query(b.Context(), ledgerapi.GetEmergencyRules, ledgerapi.EmergencyRulesQuery{Org: hospA}, &c.rules))
@@ -155,6 +154,7 @@ func (c *course) populate() {
 	for i, w := range c.wards {
 		next := c.wards[(i+1)%len(c.wards)]
 		w.friend, w.neighbour = next.patient, next.reader
+		w.cid, _ = (&setting{net: c.net}).rawAdd(c.b, testnet.Content(uint64(time.Now().UnixNano()), sizeOfContent))
 		registrations = append(registrations, c.signed(w.reader, ledgerapi.RegisterClinician, w.reader.Args(), ""))
 	}
 	c.second = c.make.NewClinician(c.b, hospC, wish)

@@ -25,12 +25,12 @@ import (
 
 const (
 	// inTurn is how many transactions of a function follow one another, after one that is not counted; inCrowd how many are made by 16 clients at once.
-	inTurn  = 24
-	inCrowd = 80
+	inTurn  = 16
+	inCrowd = 64
 	// wardsOfCourse is how many patients there are, so that no two transactions of one function are about the same one.
 	wardsOfCourse = 1 + inTurn + inCrowd
 	// rawInCrowd is how many bare puts are made at once, before the first and then every rawEvery-th function.
-	rawInCrowd = 96
+	rawInCrowd = 80
 	rawEvery   = 4
 )
 

@@ -62,7 +62,7 @@ func joiningSteps() []step {
 		}),
 		signedStep(ledgerapi.RegisterRecord, "", theAuthor, func(c *course, w *ward) any {
 			w.record = c.make.Manifest(c.b, w.author, w.scope, emr.ClassPrescription)
-			w.record.CID = c.cid
+			w.record.CID = w.cid
 			c.make.Complete(c.b, w.record, w.author, w.scope)
 			return w.record
 		}),
