@@ -31,8 +31,8 @@ type transaction struct {
 	answer   any
 }
 
-// everything runs every transaction of people once at least and shows each to see. It fails when a function is never run.
-func everything(t *testing.T, see func(transaction)) {
+// everyTransaction runs every transaction of people once at least and shows each to see. It fails when a function is never run.
+func everyTransaction(t *testing.T, see func(transaction)) {
 	t.Helper()
 	seen := map[string]bool{}
 	check := func(tx *ledgertest.Tx, function string, raw []byte, answer any, err error) {
@@ -91,7 +91,7 @@ func entriesOf(t *testing.T, tx *ledgertest.Tx) []emr.AuditEntry {
 func TestNobodyActsInAnothersName(t *testing.T) {
 	t.Parallel()
 	thief := ledgertest.NewKey(t)
-	everything(t, func(of transaction) {
+	everyTransaction(t, func(of transaction) {
 		again := of.tx.Again()
 		_, err := ledgertest.Run(again, of.function, ledgertest.Raw(t, ledgertest.Seal(t, of.action, thief)))
 		refuses(t, err, emr.CodeUnauthenticated, "signature")
@@ -141,7 +141,7 @@ func TestNobodyGrantsInAnothersName(t *testing.T) {
 // transaction's time the time, and no argument is either.
 func TestTheAuditActorIsTheSignerAndTheTimeIsTheTransactions(t *testing.T) {
 	t.Parallel()
-	everything(t, func(of transaction) {
+	everyTransaction(t, func(of transaction) {
 		entries := entriesOf(t, of.tx)
 		require.NotEmpty(t, entries, "%s leaves no entry", of.function)
 		for _, entry := range entries {
@@ -163,7 +163,7 @@ func TestTheAuditActorIsTheSignerAndTheTimeIsTheTransactions(t *testing.T) {
 func TestEveryDecisionStandsInThePatientsTrail(t *testing.T) {
 	t.Parallel()
 	decided := map[emr.Decision]int{}
-	everything(t, func(of transaction) {
+	everyTransaction(t, func(of transaction) {
 		receipt, decides := of.answer.(*ledgerapi.DecisionReceipt)
 		if !decides {
 			return
@@ -243,7 +243,7 @@ func TestPublicStateHoldsNothingThatIdentifies(t *testing.T) {
 		}
 		require.NotContains(t, text, emr.PatientPrefix, function)
 	}
-	everything(t, func(of transaction) {
+	everyTransaction(t, func(of transaction) {
 		for _, w := range writesOf(t, of.tx) {
 			for _, attribute := range w.key.Attributes {
 				checkText(of.function, attribute)
