@@ -14,8 +14,11 @@ import (
 	"github.com/emrys-health/emrys/pkg/trail"
 )
 
-// auditThroughTheAdapter seals what hospital A has done, and proves one entry of it.
-func auditThroughTheAdapter(t *testing.T, r *rig, ask func(string, any, any)) {
+// auditThroughTheAdapter seals what hospital A has done, proves one entry of it,
+// and reads the patient's log as an inspector.
+func auditThroughTheAdapter(
+	t *testing.T, r *rig, p *ledgertest.Patient, record emr.RecordID, do func(ledgertest.Member, string, any), ask func(string, any, any),
+) {
 	t.Helper()
 	var waiting ledgerapi.UnsealedPage
 	ask(ledgerapi.ListUnsealed, ledgerapi.UnsealedQuery{Org: ledgertest.HospitalA}, &waiting)
@@ -43,4 +46,18 @@ func auditThroughTheAdapter(t *testing.T, r *rig, ask func(string, any, any)) {
 	var proof emr.Inclusion
 	ask(ledgerapi.ProveSealed, ledgerapi.SealedQuery{Org: ledgertest.HospitalA, TxID: id[:64], Ref: id[64:]}, &proof)
 	require.NoError(t, trail.VerifyInclusion(&proof))
+
+	officer := r.NewClinician(t, ledgertest.HospitalA, ledgertest.Wish{Role: string(emr.RolePrivacyOfficer), Level: string(emr.LevelLow)})
+	do(officer, ledgerapi.RegisterClinician, officer.Args())
+	inspection := ledgerapi.InspectLogArgs{
+		Inspection: ledgertest.ID[emr.InspectionID](emr.InspectionPrefix), Subject: emr.LogSubject{Record: record}, To: r.Now + 1, Ground: emr.InspectRoutine,
+	}
+	do(officer, ledgerapi.InspectLog, inspection)
+	var inspected emr.Inspection
+	ask(ledgerapi.GetInspection, ledgerapi.InspectionQuery{Inspection: inspection.Inspection}, &inspected)
+	require.Equal(t, emr.Permit, inspected.Decision)
+	var log ledgerapi.AuditPage
+	ask(ledgerapi.ReadLog, ledgerapi.ReadLogQuery{Inspection: inspection.Inspection}, &log)
+	require.NotEmpty(t, log.Items)
+	require.Equal(t, p.Handle, log.Items[0].Patient)
 }

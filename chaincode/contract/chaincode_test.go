@@ -189,7 +189,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
-	auditThroughTheAdapter(t, r, ask)
+	auditThroughTheAdapter(t, r, p, m.Record, do, ask)
 	called[ledgerapi.SealReadings] = true
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
@@ -206,7 +206,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
-		ledgerapi.EventReadingsSealed,
+		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
 		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,

@@ -61,6 +61,7 @@ func FuzzSignedArguments(f *testing.F) {
 		rotation(f, s.Consortium, rekeyed(f, s.patient), 0), ledgerapi.RecoveryArgs{Patient: s.patient.Handle},
 		ledgerapi.RotateClinicianKeysArgs{Clinician: s.reader.ID, Reading: s.author.Reading.Public().Bytes(), Hybrid: s.reader.Hybrid.Public().Bytes()},
 		ledgerapi.SetGuardiansArgs{Patient: s.patient.Handle, Guardians: []string{string(s.author.ID), string(s.reader.ID)}, Threshold: 2},
+		inspecting(emr.LogSubject{Patient: s.patient.Handle}), inspecting(emr.LogSubject{Org: ledgertest.HospitalB}),
 		ledgerapi.ProposeRecoveryArgs{Patient: s.patient.Handle}, ledgerapi.ApproveRecoveryArgs{Patient: s.patient.Handle},
 	} {
 		b, err := emr.Canonical(seed)

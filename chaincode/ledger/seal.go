@@ -95,6 +95,8 @@ func entriesToSeal(s State, org emr.OrgID, names []ledgerapi.EntryName) ([]*emr.
 		switch {
 		case err != nil:
 			return nil, err
+		case entry.Org != org: // about the organisation, and another one's act
+			return nil, &emr.Error{Code: emr.CodeRule, Field: "entries", Message: "entry is another organisation's: " + names[i].ID}
 		case mark != nil:
 			return nil, &emr.Error{Code: emr.CodeExists, Field: "entries", Message: "entry is under a seal already: " + names[i].ID}
 		case !entry.Sealable():

@@ -138,6 +138,7 @@ func TestEveryPeerComputesTheSame(t *testing.T) {
 	live(t, check)
 	emergency(t, check)
 	amendments(t, check)
+	inspections(t, check)
 	require.GreaterOrEqual(t, runs, 1000)
 	for _, function := range append(ledgerapi.SignedTransactions(), ledgerapi.RecordAttempt) {
 		require.True(t, functions[function], function)
@@ -154,6 +155,7 @@ func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	share(t, check)
 	emergency(t, check)
 	amendments(t, check)
+	inspections(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

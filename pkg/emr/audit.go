@@ -51,6 +51,9 @@ const (
 	AuditAmendmentDisputed AuditKind = "amendment.disputed" // the patient disagreed with the denial
 	AuditRecordHeld        AuditKind = "record.held"        // a legal hold was put on a record
 	AuditRecordReleased    AuditKind = "record.released"    // a legal hold was lifted
+
+	// The log itself.
+	AuditLogRead AuditKind = "log.read" // an inspector asked to read the log of a patient, a record, an actor or an organisation
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -76,7 +79,7 @@ type AuditEntry struct {
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant, disclosure, emergency session or amendment concerned.
+	// Ref is the id of the request, grant, disclosure, emergency session, amendment or inspection concerned.
 	Ref string `json:"ref"`
 	// Consent is the version of the standing consent that the decision was made
 	// from, or that was put; absent when the patient had none.
@@ -99,7 +102,8 @@ func (k AuditKind) Chained() bool {
 		AuditEmergencyContested, AuditEmergencyPlan,
 		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased,
 		// A patient's home.
-		AuditHome:
+		AuditHome,
+		AuditLogRead:
 		return true
 	default:
 		return false

@@ -136,6 +136,13 @@ const (
 	ReasonCompleted     Reason = "recovery-completed"
 	ReasonLapsed        Reason = "recovery-expired"
 	ReasonOtherRecovery Reason = "recovery-superseded"
+
+	// Inspections of the log.
+
+	// ReasonInspector: the role gives the right to read this log.
+	ReasonInspector Reason = "inspector"
+	// ReasonInspectorOrg: a privacy officer reads the logs of the own organisation alone.
+	ReasonInspectorOrg Reason = "inspector-other-organisation"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -203,6 +210,9 @@ func explanations() []explanation {
 		{ReasonCompleted, "the recovery is completed"},
 		{ReasonLapsed, "the recovery has expired; propose a new one"},
 		{ReasonOtherRecovery, "another recovery of the patient was completed first"},
+		// Inspections of the log.
+		{ReasonInspector, "the inspector's role gives the right to read this log"},
+		{ReasonInspectorOrg, "a privacy officer reads the logs of the own organisation alone"},
 	}
 }
 

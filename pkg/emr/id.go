@@ -38,6 +38,8 @@ type (
 	SessionID string
 	// AmendmentID is one request to correct a record ("amd_").
 	AmendmentID string
+	// InspectionID is one reading of an audit log by an inspector ("ins_").
+	InspectionID string
 	// OrgID is an organisation, named by its Fabric MSP id.
 	OrgID string
 )
@@ -55,6 +57,7 @@ const (
 	ProposalPrefix   = "pro_"
 	SessionPrefix    = "eme_"
 	AmendmentPrefix  = "amd_"
+	InspectionPrefix = "ins_"
 )
 
 const (
@@ -79,6 +82,7 @@ func (DisclosureID) prefix() string { return DisclosurePrefix }
 func (ProposalID) prefix() string   { return ProposalPrefix }
 func (SessionID) prefix() string    { return SessionPrefix }
 func (AmendmentID) prefix() string  { return AmendmentPrefix }
+func (InspectionID) prefix() string { return InspectionPrefix }
 
 // GenerateID draws a new identifier of type T from random, which must be a
 // cryptographic source. It fails only when the source does.

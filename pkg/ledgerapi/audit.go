@@ -15,29 +15,41 @@ const (
 	SealReadings = "SealReadings"
 )
 
+// Transactions of people.
+const (
+	InspectLog = "InspectLog" // InspectLogArgs -> DecisionReceipt, by an auditor or a privacy officer, before anything is read
+)
+
 // Queries of the audit trail.
 const (
-	GetSeal      = "GetSeal"      // SealQuery -> emr.Seal
-	ListSeals    = "ListSeals"    // SealsQuery -> SealPage, newest first
-	ProveSealed  = "ProveSealed"  // SealedQuery -> emr.Inclusion; gateways only
-	ListUnsealed = "ListUnsealed" // UnsealedQuery -> UnsealedPage, newest first; for the organisation's own gateway and a regulator's
+	GetInspection = "GetInspection" // InspectionQuery -> emr.Inspection
+	ReadLog       = "ReadLog"       // ReadLogQuery -> AuditPage, newest first, under an inspection; for the gateway of the inspector's organisation
+	GetSeal       = "GetSeal"       // SealQuery -> emr.Seal
+	ListSeals     = "ListSeals"     // SealsQuery -> SealPage, newest first
+	ProveSealed   = "ProveSealed"   // SealedQuery -> emr.Inclusion; gateways only
+	ListUnsealed  = "ListUnsealed"  // UnsealedQuery -> UnsealedPage, newest first; for the organisation's own gateway and a regulator's
 )
 
 // Events of the audit trail. Hospital is the organisation.
 const (
 	EventReadingsSealed = "readings.sealed" // an organisation sealed entries; the ID is the seal's number
+	EventLogInspected   = "log.inspected"   // an inspector asked to read a log, whatever was decided; the ID is the inspection's
 )
 
 func auditOrganisationTransactions() []string { return []string{SealReadings} }
 
+func auditTransactions() []string { return []string{InspectLog} }
+
 func auditQueries() []string {
-	return []string{GetSeal, ListSeals, ProveSealed, ListUnsealed}
+	return []string{GetInspection, ReadLog, GetSeal, ListSeals, ProveSealed, ListUnsealed}
 }
 
 // Limits of the audit trail.
 const (
 	// MaxSealed is the number of entries under one seal.
 	MaxSealed = 256
+	// InspectionMinutes is how long an inspection may be read by.
+	InspectionMinutes = 30
 )
 
 // Object types of the audit trail.
@@ -47,6 +59,8 @@ const (
 	// actor. The value is the entry itself.
 	TypeAuditByActor = "actor-audit"
 	TypeAuditByOrg   = "org-audit"
+	// TypeInspection: value is emr.Inspection.
+	TypeInspection = "inspection"
 	// TypeSeal: value is emr.Seal.
 	TypeSeal = "seal"
 	// TypeSealHead: value is emr.SealHead.
@@ -56,6 +70,9 @@ const (
 	// TypeSealed: value is Sealed.
 	TypeSealed = "sealed"
 )
+
+// InspectionKey is the key of an inspection.
+func InspectionKey(id emr.InspectionID) Key { return key(TypeInspection, string(id)) }
 
 // SealKey is the key of an organisation's seal.
 func SealKey(org emr.OrgID, sequence uint64) Key {
@@ -152,4 +169,28 @@ type UnsealedEntry struct {
 type UnsealedPage struct {
 	Items    []UnsealedEntry `json:"items"`
 	Bookmark string          `json:"bookmark"`
+}
+
+// InspectLogArgs names whose log is to be read, of which time and why.
+type InspectLogArgs struct {
+	Inspection emr.InspectionID     `json:"inspection"`
+	Subject    emr.LogSubject       `json:"subject"` // exactly one of its fields is set
+	From       emr.Time             `json:"from"`    // inclusive
+	To         emr.Time             `json:"to"`      // exclusive
+	Ground     emr.InspectionGround `json:"ground"`
+}
+
+// InspectionQuery names an inspection.
+type InspectionQuery struct {
+	Inspection emr.InspectionID `json:"inspection"`
+}
+
+// ReadLogQuery reads the log that an inspection names. From and To narrow its
+// period; zero leaves it.
+type ReadLogQuery struct {
+	Inspection emr.InspectionID `json:"inspection"`
+	From       emr.Time         `json:"from"`
+	To         emr.Time         `json:"to"`
+	Limit      int              `json:"limit"`
+	Bookmark   string           `json:"bookmark"`
 }

@@ -89,7 +89,7 @@ func SignedTransactions() []string {
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
-	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions())
+	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions(), auditTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -110,11 +110,12 @@ func OrganisationTransactions() []string {
 }
 
 // Unstoppable lists the functions that no vote can stop: those by which a patient
-// takes back, refuses, declines or contests, and those that end or judge an emergency.
+// takes back, refuses, declines or contests, those that end or judge an emergency,
+// and the one without which the overseer sees nothing.
 func Unstoppable() []string {
 	return []string{
 		RevokeAccess, RefuseAccess, WithdrawConsent, EndDelegation, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
-		ReviewEmergency, AskAmendment, DisputeAmendment,
+		ReviewEmergency, AskAmendment, DisputeAmendment, InspectLog,
 	}
 }
 

@@ -42,6 +42,8 @@ func rules() map[string]rule {
 		ledgerapi.AskAmendment:     anyOf(ledger.AskAmendment),
 		ledgerapi.AnswerAmendment:  anyOf(ledger.AnswerAmendment),
 		ledgerapi.DisputeAmendment: anyOf(ledger.DisputeAmendment),
+		// The log itself.
+		ledgerapi.InspectLog: anyOf(ledger.InspectLog),
 		// Emergency sessions.
 		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
 		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),
