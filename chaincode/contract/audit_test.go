@@ -15,9 +15,10 @@ import (
 )
 
 // auditThroughTheAdapter seals what hospital A has done, proves one entry of it,
-// and reads the patient's log as an inspector.
+// reads the patient's log as an inspector, and withholds a disclosure from the accounting.
 func auditThroughTheAdapter(
-	t *testing.T, r *rig, p *ledgertest.Patient, record emr.RecordID, do func(ledgertest.Member, string, any), ask func(string, any, any),
+	t *testing.T, r *rig, p *ledgertest.Patient, record emr.RecordID, disclosure emr.DisclosureID,
+	do func(ledgertest.Member, string, any), ask func(string, any, any),
 ) {
 	t.Helper()
 	var waiting ledgerapi.UnsealedPage
@@ -60,4 +61,17 @@ func auditThroughTheAdapter(
 	ask(ledgerapi.ReadLog, ledgerapi.ReadLogQuery{Inspection: inspection.Inspection}, &log)
 	require.NotEmpty(t, log.Items)
 	require.Equal(t, p.Handle, log.Items[0].Patient)
+
+	var accounting ledgerapi.AccountPage
+	ask(ledgerapi.AccountDisclosures, ledgerapi.AccountQuery{Patient: p.Handle}, &accounting)
+	listed := len(accounting.Items)
+	require.NotZero(t, listed)
+	suspension, err := emr.Canonical(ledgerapi.SuspendAccountingArgs{
+		Disclosures: []emr.DisclosureID{disclosure}, Ground: emr.SuspendOversight, Until: r.Now + 60,
+	})
+	require.NoError(t, err)
+	r.succeeds(r.fabric.stub(identity(t, r.Orgs[ledgertest.HospitalA].Admin), r.Now, ledgerapi.SuspendAccounting, string(suspension)))
+	require.Equal(t, emr.CodeForbidden, r.fails(r.call(ledgerapi.SuspendAccounting, string(suspension))).Code)
+	ask(ledgerapi.AccountDisclosures, ledgerapi.AccountQuery{Patient: p.Handle}, &accounting)
+	require.Len(t, accounting.Items, listed-1)
 }

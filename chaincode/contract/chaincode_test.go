@@ -189,8 +189,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
-	auditThroughTheAdapter(t, r, p, m.Record, do, ask)
-	called[ledgerapi.SealReadings] = true
+	auditThroughTheAdapter(t, r, p, m.Record, read.Disclosure, do, ask)
+	called[ledgerapi.SealReadings], called[ledgerapi.SuspendAccounting] = true, true
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {

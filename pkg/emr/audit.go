@@ -54,6 +54,8 @@ const (
 
 	// The log itself.
 	AuditLogRead AuditKind = "log.read" // an inspector asked to read the log of a patient, a record, an actor or an organisation
+	// AuditSuspension names no patient; Ref is the disclosure.
+	AuditSuspension AuditKind = "accounting.suspended" // a disclosure was withheld from the patient's accounting (deny), or listed again (permit)
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.

@@ -36,12 +36,12 @@ const (
 	EventLogInspected   = "log.inspected"   // an inspector asked to read a log, whatever was decided; the ID is the inspection's
 )
 
-func auditOrganisationTransactions() []string { return []string{SealReadings} }
+func auditOrganisationTransactions() []string { return []string{SealReadings, SuspendAccounting} }
 
 func auditTransactions() []string { return []string{InspectLog} }
 
 func auditQueries() []string {
-	return []string{GetInspection, ReadLog, GetSeal, ListSeals, ProveSealed, ListUnsealed}
+	return []string{GetInspection, ReadLog, GetSeal, ListSeals, ProveSealed, ListUnsealed, AccountDisclosures}
 }
 
 // Limits of the audit trail.
