@@ -242,6 +242,9 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 		PlainSize: 1000, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
 		FileID: sha256.Sum256([]byte("file " + id)), KeyCommitment: sha256.Sum256([]byte("commit " + id)), Threshold: 2,
 	}
+	if m.Content != "" {
+		man.CID = m.Content
+	}
 	if wish.label {
 		man.Labels = []emr.Label{emr.LabelHIV}
 	}

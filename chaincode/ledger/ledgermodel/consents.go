@@ -125,48 +125,58 @@ func (m *Model) drawPutConsent() *step {
 	return s
 }
 
-// document makes a consent of up to three provisions, none of which selects as
+// focus is what a provision is about: mostly what somebody reads already, so that
+// provisions meet one another and the next reading.
+type focus struct {
+	c       *clinician
+	purpose emr.Purpose
+	record  *record
+	scope   *scope
+}
+
+func (m *Model) focusOf(p *patient) *focus {
+	f := &focus{c: pick(m, knownClinicians(m), "about whom"), purpose: pick(m, []emr.Purpose{
+		emr.PurposeTreatment, emr.PurposePayment, emr.PurposeResearch,
+	}, "purpose")}
+	if len(m.records) > 0 {
+		f.record = pick(m, m.records, "record")
+	}
+	if len(p.scopes) > 0 {
+		f.scope = pick(m, p.scopes, "scope")
+	}
+	for _, g := range slices.Backward(m.grants) {
+		if g.owner != p || m.seldom(4, "not this grant") {
+			continue
+		}
+		f.c, f.scope = g.to, g.scope
+		if g.purposes[0] != emr.PurposePatient && g.purposes[0] != emr.PurposeEmergency && g.purposes[0] != emr.PurposeBreakGlass {
+			f.purpose = g.purposes[0]
+		}
+		if len(g.records) > 0 {
+			f.record = g.records[0]
+		}
+		break
+	}
+	return f
+}
+
+// document makes a consent of up to four provisions, none of which selects as
 // another does, and tells whether every organisation in it is a member.
 func (m *Model) document(p *patient) (consent.Document, bool) {
 	d := consent.Document{Base: pick(m, []emr.Decision{emr.Ask, emr.Permit, emr.Deny}, "base")}
 	known := true
 	shapes := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
-	for range m.c.Choose(4, "provisions") {
+	for range m.c.Choose(5, "provisions") {
 		at := m.c.Choose(len(shapes), "shape")
 		shape := shapes[at]
 		shapes = slices.Delete(shapes, at, at+1)
 		v := consent.Provision{Effect: pick(m, []emr.Decision{emr.Permit, emr.Deny}, "effect")}
-		c := pick(m, knownClinicians(m), "about whom")
-		switch shape {
-		case 0:
-			v.People = []emr.ClinicianID{c.cid}
-		case 1:
-			hospital := pick(m, m.orgIDs, "hospital")
+		f := m.focusOf(p)
+		if !m.shape(&v, &d, shape, f) {
+			continue
+		}
+		for _, hospital := range v.Hospitals {
 			known = known && m.orgs[hospital].member
-			v.Hospitals = []emr.OrgID{hospital}
-		case 2:
-			v.Roles = []emr.Role{pick(m, []emr.Role{emr.RolePhysician, emr.RoleNurse, emr.RoleInsurer}, "role")}
-		case 3:
-			v.Purposes = []emr.Purpose{pick(m, []emr.Purpose{emr.PurposeTreatment, emr.PurposePayment, emr.PurposeResearch}, "purpose")}
-		case 4:
-			v.Classes = []emr.Class{pick(m, []emr.Class{emr.ClassPrescription, emr.ClassMedicine}, "class")}
-		case 5:
-			v.Restricted = true
-		case 6:
-			v.Authors = []emr.ClinicianID{c.cid}
-		case 7:
-			if len(m.records) == 0 {
-				continue
-			}
-			v.Records = []emr.RecordID{pick(m, m.records, "record").id}
-		case 8:
-			if len(p.scopes) == 0 {
-				continue
-			}
-			v.Scopes = []emr.ScopeID{pick(m, p.scopes, "scope").ID}
-		case 9:
-			v.Groups = []string{"ward"}
-			d.Groups = []consent.Group{{Name: "ward", Members: []emr.ClinicianID{c.cid}, Until: m.later("end of the group")}}
 		}
 		if m.seldom(3, "an end") {
 			v.Until = m.later("end")
@@ -174,6 +184,49 @@ func (m *Model) document(p *patient) (consent.Document, bool) {
 		d.Provisions = append(d.Provisions, v)
 	}
 	return consent.Normal(d), known
+}
+
+// shape fills in one selector; false when there is nothing to select.
+func (m *Model) shape(v *consent.Provision, d *consent.Document, shape int, f *focus) bool {
+	switch shape {
+	case 0:
+		v.People = []emr.ClinicianID{f.c.cid}
+	case 1:
+		v.Hospitals = []emr.OrgID{f.c.org}
+		if m.seldom(6, "another hospital") {
+			v.Hospitals = []emr.OrgID{pick(m, m.orgIDs, "hospital")}
+		}
+	case 2:
+		v.Roles = []emr.Role{emr.RolePhysician}
+		if f.c.role == emr.RoleNurse || f.c.role == emr.RoleInsurer {
+			v.Roles = []emr.Role{f.c.role}
+		}
+	case 3:
+		v.Purposes = []emr.Purpose{f.purpose}
+	case 5:
+		v.Restricted = true
+	case 9:
+		v.Groups = []string{"ward"}
+		d.Groups = []consent.Group{{Name: "ward", Members: []emr.ClinicianID{f.c.cid}, Until: m.later("end of the group")}}
+	case 8:
+		if f.scope == nil {
+			return false
+		}
+		v.Scopes = []emr.ScopeID{f.scope.ID}
+	default:
+		if f.record == nil {
+			return false
+		}
+		switch shape {
+		case 4:
+			v.Classes = []emr.Class{f.record.class}
+		case 6:
+			v.Authors = []emr.ClinicianID{f.record.author.cid}
+		default:
+			v.Records = []emr.RecordID{f.record.id}
+		}
+	}
+	return true
 }
 
 func (m *Model) drawWithdraw() *step {

@@ -39,6 +39,8 @@ type Model struct {
 	// Shared tells that others use the ledger, too, and that its time is nobody's to
 	// move: nothing is drawn that takes a member away or needs waiting.
 	Shared bool
+	// Content is the CID of every record's content; made up when empty.
+	Content string
 	// Hunt prefers what Counts lacks. A sequence then depends on those before it.
 	Hunt bool
 
@@ -48,7 +50,8 @@ type Model struct {
 
 	orgs    map[emr.OrgID]*org
 	orgIDs  []emr.OrgID
-	people  []*actor // patients and clinicians, registered or not
+	found   map[emr.OrgID]org // as they were in the beginning
+	people  []*actor          // patients and clinicians, registered or not
 	founded bool
 	stopped map[string]bool
 

@@ -168,6 +168,9 @@ func about(kind emr.AuditKind, c *clinician) emr.AuditEntry {
 
 func (m *Model) drawRotateClinicianKeys() *step {
 	c := pick(m, knownClinicians(m), "professional")
+	if len(m.grants) > 0 && m.mostly(3, "one with a grant") {
+		c = m.recentGrant().to
+	}
 	by := m.orAnybody(c.actor)
 	reading, hybrid, version := m.newKey(), c.hybrid, c.version
 	switch m.c.Choose(8, "what") {

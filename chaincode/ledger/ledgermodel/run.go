@@ -118,7 +118,7 @@ func New(t T, c Chooser, d Driver) *Model {
 	t.Helper()
 	m := &Model{
 		t: t, c: c, d: d, orgs: map[emr.OrgID]*org{}, stopped: map[string]bool{}, covering: map[string]*grant{},
-		releases: map[emr.Digest]bool{}, auditKeys: map[string]bool{},
+		releases: map[emr.Digest]bool{}, auditKeys: map[string]bool{}, found: map[emr.OrgID]org{},
 	}
 	for id, profile := range d.Profiles() {
 		m.orgs[id] = &org{id: id, kind: profile.Kind, profile: profile, minutes: ledgerapi.MaxEmergencyMinutes, days: ledgerapi.DefaultReviewDays}
@@ -134,6 +134,7 @@ func New(t T, c Chooser, d Driver) *Model {
 		var rules emr.EmergencyRules
 		require.NoError(t, d.Ask(any, ledgerapi.GetEmergencyRules, ledgerapi.EmergencyRulesQuery{Org: o.id}, &rules))
 		o.two, o.minutes, o.days = rules.TwoPerson, rules.MaxMinutes, rules.ReviewDays
+		m.found[o.id] = *o
 	}
 	var is ledgerapi.ConstitutionView
 	require.NoError(t, d.Ask(any, ledgerapi.GetConstitution, ledgerapi.Empty{}, &is))
@@ -279,4 +280,29 @@ func (m *Model) wait() bool {
 		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Hour, 40 * 24 * time.Hour,
 	}
 	return m.d.Wait(pick(m, of, "how long"))
+}
+
+// Restore offers again what was stopped, and sets the rules of emergencies as they
+// were found: others use the ledger, too.
+func (m *Model) Restore() {
+	m.t.Helper()
+	for _, function := range stoppable() {
+		if !m.stopped[function] {
+			continue
+		}
+		by := m.members()
+		m.run(m.put(by[0], emr.Subject{Kind: emr.ProposeResume, Function: function}, m.now().Add(48*time.Hour), false))
+		p := m.proposals[len(m.proposals)-1]
+		for _, voter := range by[1:] {
+			if p.status == emr.ProposalOpen {
+				m.run(m.castVote(p, voter, true))
+			}
+		}
+	}
+	for _, id := range m.orgIDs {
+		o := m.orgs[id]
+		if was := m.found[id]; o.member && (o.two != was.two || o.minutes != was.minutes || o.days != was.days) {
+			m.run(m.rules(id, was.two, was.minutes, was.days))
+		}
+	}
 }
