@@ -32,6 +32,16 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 		}
 		m.entries = append(m.entries, e)
 		want = append(want, places(&e)...)
+		if s.about == nil && e.Patient == "" && e.Kind != emr.AuditSuspension {
+			s.about = m.clinicianOf(e.Ref)
+		}
+		if s.about != nil && e.Patient == "" {
+			want = append(want, placed(ledgerapi.TypeAuditByClinician, s.about.id, &e))
+			m.about[s.about.id] = append(m.about[s.about.id], e)
+		}
+		if s.aboutOrg != "" && s.aboutOrg != e.Org {
+			want = append(want, placed(ledgerapi.TypeAuditByOrg, string(s.aboutOrg), &e))
+		}
 	}
 	if !out.Seen {
 		return
@@ -48,7 +58,7 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 		require.NoError(m.t, json.Unmarshal(w.Value, &e))
 		e.Previous = emr.Digest{} // the whole chain is verified in the end
 		got = append(got, placed(w.Key.Type, w.Key.Attributes[0], &e))
-		if w.Key.Type == ledgerapi.TypeAuditByOrg {
+		if w.Key.Type == ledgerapi.TypeAuditByOrg && w.Key.Attributes[0] == string(e.Org) {
 			m.named = append(m.named, &named{
 				org: e.Org, sealable: e.Sequence == 0, name: ledgerapi.EntryName{Moment: w.Key.Attributes[1], ID: w.Key.Attributes[2]},
 			})
@@ -70,9 +80,7 @@ func auditTypes() []string {
 // or the professional, that it is about, with who acted, and with the organisation.
 func places(e *emr.AuditEntry) []string {
 	all := []string{placed(ledgerapi.TypeAuditByOrg, string(e.Org), e)}
-	if e.Patient == "" {
-		all = append(all, placed(ledgerapi.TypeAuditByClinician, e.Ref, e))
-	} else {
+	if e.Patient != "" {
 		all = append(all, placed(ledgerapi.TypeAuditByPatient, string(e.Patient), e))
 	}
 	if e.Record != "" {
@@ -91,6 +99,14 @@ func places(e *emr.AuditEntry) []string {
 func placed(where, owner string, e *emr.AuditEntry) string {
 	b, _ := json.Marshal(e)
 	return where + " of " + owner + ": " + string(b)
+}
+
+func (m *Model) clinicianOf(id string) *clinician {
+	at := slices.IndexFunc(m.clinicians, func(c *clinician) bool { return c.id == id })
+	if at < 0 {
+		return nil
+	}
+	return m.clinicians[at]
 }
 
 func (m *Model) patientOf(handle emr.Handle) *patient {

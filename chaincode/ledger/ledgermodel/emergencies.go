@@ -148,7 +148,7 @@ func (m *Model) drawOpen() *step {
 	p, by := pick(m, m.patients, "patient"), m.orAnybody(pick(m, m.able(), "professional").actor)
 	for _, c := range knownClinicians(m) {
 		_, _, overdue := m.owes(c)
-		if writes(c.role) && c.status == emr.ClinicianActive && !overdue && m.seldom(3, "one who may") {
+		if writes(c.role) && c.state() == emr.ClinicianActive && !overdue && m.seldom(3, "one who may") {
 			by = c.actor
 		}
 	}
@@ -190,7 +190,7 @@ func (m *Model) drawOpen() *step {
 func (m *Model) opening(s *step, p *patient, args *ledgerapi.OpenEmergencyArgs, against grounds) {
 	c := s.by.clinician
 	running, owed, overdue := m.owes(c)
-	against.add(c.status != emr.ClinicianActive, statusReason(c))
+	against.add(c.state() != emr.ClinicianActive, statusReason(c))
 	against.add(!writes(c.role), emr.ReasonRole)
 	against.add(p.plan.all, emr.ReasonDeclined)
 	against.add(overdue, emr.ReasonReviewOverdue)
@@ -261,7 +261,7 @@ func (m *Model) drawConfirm() *step {
 	var against grounds
 	against.add(c == of.by, emr.ReasonSelfConfirmed)
 	against.add(c != of.by && c.org == of.by.org, emr.ReasonOrgConfirmed)
-	against.add(c.status != emr.ClinicianActive, statusReason(c))
+	against.add(c.state() != emr.ClinicianActive, statusReason(c))
 	against.add(!writes(c.role) && c.role != emr.RolePrivacyOfficer, emr.ReasonRole)
 	against.add(stale, emr.ReasonStalePresence)
 	against.add(m.now() >= of.until, emr.ReasonSessionExpired)
@@ -362,7 +362,7 @@ func (m *Model) drawReview() *step {
 func (m *Model) againstReviewer(c *clinician, of *session) grounds {
 	var g grounds
 	g.add(c == of.by || c == of.second, emr.ReasonSelfReviewed)
-	g.add(c.status != emr.ClinicianActive, statusReason(c))
+	g.add(c.state() != emr.ClinicianActive, statusReason(c))
 	g.add(c.role != emr.RolePrivacyOfficer, emr.ReasonRole)
 	again := slices.ContainsFunc(of.reviews, func(r review) bool { return r.by.org == c.org })
 	g.add(again || !m.stands(c, of), emr.ReasonReviewStanding)

@@ -24,10 +24,10 @@ func (m *Model) Finish() {
 		m.finishPatient(p)
 	}
 	for _, c := range knownClinicians(m) {
-		m.sameTrail(ledgerapi.AuditByClinician, ledgerapi.PageQuery{Clinician: c.cid}, m.trailOf(c.id))
+		m.sameTrail(ledgerapi.AuditByClinician, ledgerapi.PageQuery{Clinician: c.cid}, m.about[c.id])
 		var found emr.Clinician
 		m.ask(ledgerapi.GetClinician, ledgerapi.ClinicianQuery{Clinician: c.cid}, &found)
-		require.Equal(m.t, c.status, found.Status)
+		require.Equal(m.t, c.state(), found.Status)
 		require.Equal(m.t, c.reading.Public().Bytes(), found.Reading)
 		require.Equal(m.t, c.version, found.KeyVersion)
 	}
@@ -35,6 +35,7 @@ func (m *Model) Finish() {
 	m.finishCases()
 	m.finishGovernance()
 	m.finishSeals()
+	m.finishAccounts()
 }
 
 // ask asks any member's gateway.

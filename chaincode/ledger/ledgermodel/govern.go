@@ -251,9 +251,32 @@ func (m *Model) vote(s *step, p *proposal, by emr.OrgID, accept bool, event stri
 			m.proposals = append(m.proposals, p)
 		}
 		p.votes[by], p.status = accept, status
-		if status == emr.ProposalAccepted {
+		switch status {
+		case emr.ProposalAccepted:
 			m.enact(&p.subject, a.At)
+			m.urge = func() *step { return m.after(&p.subject) }
+		case emr.ProposalOpen:
+			m.urge = func() *step { return m.castVote(p, pick(m, m.members(), "voter"), m.mostly(6, "accept")) }
 		}
+		return nil
+	}
+}
+
+// after is what tries a decision at once: a function that was stopped, an
+// organisation that was removed or admitted.
+func (m *Model) after(subject *emr.Subject) *step {
+	switch subject.Kind {
+	case emr.ProposeStop, emr.ProposeResume:
+		function := subject.Function
+		if function == ledgerapi.OpenTicket {
+			function = ledgerapi.RecordAttempt
+		}
+		all := blocks()
+		return all[slices.IndexFunc(all, func(b block) bool { return b.function == function })].draw(m)
+	case emr.ProposeAdmission:
+		o := m.orgs[subject.Organisation]
+		return m.registerOrganisation(o, o.profile)
+	default:
 		return nil
 	}
 }

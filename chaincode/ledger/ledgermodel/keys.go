@@ -128,7 +128,7 @@ func (m *Model) setGuardians(p *patient, by *actor, chosen []*actor, threshold i
 		s.fault(!a.registered, emr.CodeNotFound)
 		if c := a.clinician; c != nil {
 			of[c.org]++
-			s.fault(c.status != emr.ClinicianActive || of[c.org] >= set.threshold, emr.CodeRule)
+			s.fault(c.state() != emr.ClinicianActive || of[c.org] >= set.threshold, emr.CodeRule)
 		}
 	}
 	s.event = ledgerapi.EventGuardiansSet

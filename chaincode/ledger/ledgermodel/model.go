@@ -62,6 +62,7 @@ type Model struct {
 	covering    map[string]*grant
 	requests    []*request
 	disclosures []*disclosure
+	inspections []*inspection
 	sessions    []*session
 	amendments  []*amendment
 	recoveries  []*recovery
@@ -69,9 +70,11 @@ type Model struct {
 	releases    map[emr.Digest]bool // true while it is not withdrawn
 
 	spent     []spent
-	entries   []emr.AuditEntry // all that there must be
+	entries   []emr.AuditEntry            // all that there must be
+	about     map[string][]emr.AuditEntry // of professionals
 	auditKeys map[string]bool
 	named     []*named // what seals are made of
+	void      []string // certificates that are revoked, by organisation and serial
 	steps     int
 	last      string
 	answer    []byte // of the last commit
@@ -132,11 +135,21 @@ type clinician struct {
 	role     emr.Role
 	level    emr.Level
 	notAfter emr.Time
+	cert     ledgerapi.Certificate // the registered one
+	revoked  bool                  // is the certificate
 	reading  *pre.PrivateKey
 	hybrid   []byte
 	version  uint32
 	status   emr.ClinicianStatus
 	retired  []*pre.PrivateKey
+}
+
+// state is the status in effect: who is registered with a revoked certificate does not act.
+func (c *clinician) state() emr.ClinicianStatus {
+	if c.status == emr.ClinicianActive && c.revoked {
+		return emr.ClinicianRevoked
+	}
+	return c.status
 }
 
 type scope struct {
@@ -161,11 +174,11 @@ type record struct {
 
 func (m *Model) now() emr.Time { return m.d.Now() }
 
-// trailOf is everything that must stand in the trail of a patient or professional.
+// trailOf is everything that must stand in the trail of a patient.
 func (m *Model) trailOf(owner string) []emr.AuditEntry {
 	var all []emr.AuditEntry
 	for _, e := range m.entries {
-		if string(e.Patient) == owner || e.Patient == "" && e.Ref == owner {
+		if string(e.Patient) == owner {
 			all = append(all, e)
 		}
 	}
@@ -194,7 +207,7 @@ func knownClinicians(m *Model) []*clinician {
 // able are the professionals who may act now.
 func (m *Model) able() []*clinician {
 	all := slices.DeleteFunc(knownClinicians(m), func(c *clinician) bool {
-		return c.status != emr.ClinicianActive || !m.orgs[c.org].member || m.now() >= c.notAfter
+		return c.state() != emr.ClinicianActive || !m.orgs[c.org].member || m.now() >= c.notAfter
 	})
 	if len(all) == 0 || m.seldom(6, "one who may not") {
 		return knownClinicians(m)
@@ -297,7 +310,7 @@ func (s *step) active() bool {
 	if !s.onlyClinician() {
 		return false
 	}
-	s.fault(s.by.clinician.status != emr.ClinicianActive, emr.CodeRule)
+	s.fault(s.by.clinician.state() != emr.ClinicianActive, emr.CodeRule)
 	return true
 }
 

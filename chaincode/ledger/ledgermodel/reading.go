@@ -27,6 +27,8 @@ type disclosure struct {
 	until   emr.Time
 	grant   *grant
 	session *session
+	// withheld is until when it is left out of the patient's accounting.
+	withheld emr.Time
 }
 
 // reading is what somebody wants to read, and on what ground.

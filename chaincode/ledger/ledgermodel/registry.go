@@ -128,8 +128,9 @@ func (m *Model) registerClinician(
 ) *step {
 	until := m.now().Add(time.Duration(days) * 24 * time.Hour)
 	wish := ledgertest.Wish{CN: c.id, Role: string(c.role), Level: string(level), Until: time.Unix(int64(until), 0)}
+	cert := m.issue(c.org, wish, key)
 	s := &step{function: ledgerapi.RegisterClinician, by: c.actor, via: via, key: key, args: ledgerapi.RegisterClinicianArgs{
-		Clinician: c.cid, Org: c.org, Certificate: m.issue(c.org, wish, key), Reading: reading.Public().Bytes(), Hybrid: c.hybrid,
+		Clinician: c.cid, Org: c.org, Certificate: cert, Reading: reading.Public().Bytes(), Hybrid: c.hybrid,
 	}}
 	s.fault(!m.orgs[via].member, emr.CodeForbidden)
 	s.fault(m.stopped[s.function], emr.CodeUnsupported)
@@ -148,6 +149,7 @@ func (m *Model) registerClinician(
 			c.read(reading)
 		}
 		c.registered, c.notAfter, c.key, c.level, c.reading = true, until, key, level, reading
+		c.cert, c.revoked = m.certificate(cert), false
 		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditClinician, c)}
 	}
@@ -250,5 +252,6 @@ func (m *Model) status(function string, c *clinician, by emr.OrgID) *step {
 func statusReason(c *clinician) emr.Reason {
 	return map[emr.ClinicianStatus]emr.Reason{
 		emr.ClinicianSuspended: emr.ReasonSuspended, emr.ClinicianOffboarded: emr.ReasonOffboarded,
-	}[c.status]
+		emr.ClinicianRevoked: emr.ReasonRevokedCertificate,
+	}[c.state()]
 }

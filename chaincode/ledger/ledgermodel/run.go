@@ -74,6 +74,10 @@ func blocks() []block {
 		{ledgerapi.CastVote, 4, (*Model).drawVote},
 		// The audit trail.
 		{ledgerapi.SealReadings, 2, (*Model).drawSeal},
+		{ledgerapi.InspectLog, 2, (*Model).drawInspect},
+		{ledgerapi.SuspendAccounting, 2, (*Model).drawSuspendAccounting},
+		// Certificates.
+		{ledgerapi.RevokeCertificates, 1, (*Model).drawRevokeCertificates},
 		// The home hospital.
 		{ledgerapi.MoveHome, 2, (*Model).drawMove},
 	}
@@ -86,7 +90,7 @@ func drawStatus(function string) func(*Model) *step {
 // NotYet lists the transactions that the model does not know yet. The list may
 // only become shorter.
 func NotYet() []string {
-	return []string{ledgerapi.MoveHome, ledgerapi.RevokeCertificates, ledgerapi.SealReadings}
+	return []string{}
 }
 
 // Functions lists the transactions that the model knows.
@@ -118,7 +122,7 @@ func New(t T, c Chooser, d Driver) *Model {
 	t.Helper()
 	m := &Model{
 		t: t, c: c, d: d, orgs: map[emr.OrgID]*org{}, stopped: map[string]bool{}, covering: map[string]*grant{},
-		releases: map[emr.Digest]bool{}, auditKeys: map[string]bool{}, found: map[emr.OrgID]org{},
+		releases: map[emr.Digest]bool{}, auditKeys: map[string]bool{}, about: map[string][]emr.AuditEntry{}, found: map[emr.OrgID]org{},
 	}
 	for id, profile := range d.Profiles() {
 		m.orgs[id] = &org{id: id, kind: profile.Kind, profile: profile, minutes: ledgerapi.MaxEmergencyMinutes, days: ledgerapi.DefaultReviewDays}
@@ -215,6 +219,7 @@ func (m *Model) Step() {
 	m.run(s)
 	if m.seldom(3, "present a ticket") {
 		m.present()
+		m.readLog()
 	}
 }
 
@@ -223,7 +228,9 @@ func (m *Model) next() *step {
 	if urge := m.urge; urge != nil {
 		m.urge = nil
 		if m.mostly(3, "at once") {
-			return urge()
+			if s := urge(); s != nil {
+				return s
+			}
 		}
 	}
 	if m.seldom(16, "replay") {

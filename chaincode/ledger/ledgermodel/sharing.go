@@ -73,7 +73,7 @@ func uses(role emr.Role, purpose emr.Purpose) bool {
 // againstPerson is what speaks against somebody whatever a patient gives.
 func againstPerson(c *clinician, r *record, purpose emr.Purpose) grounds {
 	var g grounds
-	g.add(c.status != emr.ClinicianActive, statusReason(c))
+	g.add(c.state() != emr.ClinicianActive, statusReason(c))
 	g.add(c.role == emr.RoleAuditor || c.role == emr.RolePrivacyOfficer, emr.ReasonRole)
 	g.add(!uses(c.role, purpose), emr.ReasonPurpose)
 	g.add(!reaches(c.level, levelOf(r.class)), emr.ReasonLevel)
@@ -284,7 +284,7 @@ func (m *Model) give(g *grant, by *actor, q *request) *step {
 // faultsOfGrant is everything that can be wrong with the terms.
 func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	c := g.to
-	s.fault(c.status != emr.ClinicianActive, emr.CodeRule)
+	s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
 	s.fault(g.scope.owner != g.owner, emr.CodeNotFound)

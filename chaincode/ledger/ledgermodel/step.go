@@ -41,6 +41,10 @@ type step struct {
 	// transaction must have written: these and no others.
 	then func(a *answer) []emr.AuditEntry
 
+	// about and aboutOrg are whose log an entry stands in besides, when it is no patient's.
+	about    *clinician
+	aboutOrg emr.OrgID
+
 	// How it is signed, where it is not as it should be.
 	key      *pre.PrivateKey
 	spoil    func(*emr.Action)

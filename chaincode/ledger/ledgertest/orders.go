@@ -23,6 +23,8 @@ func orders() map[string]rule {
 		ledgerapi.SetEmergencyRules:    orderOf(ledger.SetEmergencyRules),
 		ledgerapi.HoldRecord:           orderOf(ledger.HoldRecord),
 		ledgerapi.SealReadings:         orderOf(ledger.SealReadings),
+		ledgerapi.SuspendAccounting:    orderOf(ledger.SuspendAccounting),
+		ledgerapi.RevokeCertificates:   orderOf(ledger.RevokeCertificates),
 		ledgerapi.SuspendClinician:     orderOf(ledger.SuspendClinician),
 		ledgerapi.ReinstateClinician:   orderOf(ledger.ReinstateClinician),
 		ledgerapi.OffboardClinician:    orderOf(ledger.OffboardClinician),
