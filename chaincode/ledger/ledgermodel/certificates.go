@@ -31,6 +31,9 @@ func (m *Model) drawRevokeCertificates() *step {
 	if m.mostly(12, "none of the first") {
 		c = m.clinicians[len(m.clinicians)-1]
 	}
+	if len(m.inspections) > 0 && m.seldom(4, "an inspector's") {
+		c = m.inspections[len(m.inspections)-1].by
+	}
 	by := m.orgs[c.org]
 	if m.seldom(5, "another organisation") {
 		by = m.orgs[pick(m, m.orgIDs, "organisation")]

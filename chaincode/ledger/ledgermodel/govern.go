@@ -276,6 +276,15 @@ func (m *Model) after(subject *emr.Subject) *step {
 	case emr.ProposeAdmission:
 		o := m.orgs[subject.Organisation]
 		return m.registerOrganisation(o, o.profile)
+	case emr.ProposeHomeRelease:
+		return m.move(m.patientOf(subject.Patient))
+	case emr.ProposeRemoval:
+		for _, p := range knownPatients(m) {
+			if p.org == subject.Organisation {
+				return m.move(p)
+			}
+		}
+		return nil
 	default:
 		return nil
 	}

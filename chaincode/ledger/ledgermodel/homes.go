@@ -21,9 +21,13 @@ func (m *Model) freed(p *patient) bool {
 	return !m.orgs[p.org].member || p.release != nil && *p.release == release{p.org, p.generation}
 }
 
-func (m *Model) drawMove() *step {
-	p := pick(m, knownPatients(m), "patient")
-	by, home := m.orAnybody(p.actor), pick(m, m.orgIDs, "new home")
+func (m *Model) drawMove() *step { return m.move(pick(m, knownPatients(m), "patient")) }
+
+func (m *Model) move(p *patient) *step {
+	by, home := m.orAnybody(p.actor), pick(m, m.homes(), "new home")
+	if m.seldom(6, "no hospital") {
+		home = pick(m, m.orgIDs, "new home")
+	}
 	via := home
 	if m.seldom(6, "another gateway") {
 		via = pick(m, m.orgIDs, "gateway")
@@ -44,6 +48,7 @@ func (m *Model) drawMove() *step {
 	s.event = ledgerapi.EventHomeMoved
 	s.then = func(*answer) []emr.AuditEntry {
 		p.org, p.generation = home, next
+		m.urge = func() *step { return m.inspect(m.officer(), logOf(p)) }
 		return []emr.AuditEntry{byThePatient(emr.AuditHome, p, p.actor, string(home))}
 	}
 	return s

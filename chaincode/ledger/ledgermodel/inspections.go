@@ -45,8 +45,7 @@ func (m *Model) whose() *whose {
 		o := m.orgs[pick(m, m.orgIDs, "organisation")]
 		w.subject.Org, w.org, w.nobody = o.id, o.id, !o.known
 	default:
-		w.patient = pick(m, m.patients, "patient")
-		w.subject.Patient, w.org, w.nobody = w.patient.handle, w.patient.org, !w.patient.registered
+		w = logOf(pick(m, m.patients, "patient"))
 		if kind == 4 {
 			w.subject = emr.LogSubject{Actor: w.patient.id}
 		}
@@ -54,9 +53,16 @@ func (m *Model) whose() *whose {
 	return w
 }
 
+// logOf is a patient's log, of which the privacy officers of the present home may know.
+func logOf(p *patient) *whose {
+	return &whose{subject: emr.LogSubject{Patient: p.handle}, patient: p, org: p.org, nobody: !p.registered}
+}
+
 func (m *Model) drawInspect() *step {
-	w := m.whose()
-	by := m.orAnybody(m.inspector())
+	return m.inspect(m.orAnybody(m.inspector()), m.whose())
+}
+
+func (m *Model) inspect(by *actor, w *whose) *step {
 	args := ledgerapi.InspectLogArgs{
 		Inspection: ledgertest.ID[emr.InspectionID](emr.InspectionPrefix), Subject: w.subject, From: 0,
 		To: m.now().Add(400 * 24 * time.Hour), Ground: emr.InspectComplaint,
