@@ -154,7 +154,7 @@ func TestAPatientMovesToAnotherHomeWithTheOldOnesEndorsement(t *testing.T) {
 	t.Parallel()
 	m := newMover(t)
 	m.Do(t, m.at(ledgertest.HospitalB), ledgerapi.MoveHome, m.to(ledgertest.HospitalB, 0))
-	require.Equal(t, emr.OrgID(ledgertest.HospitalB), m.entry().Home)
+	require.Equal(t, ledgertest.HospitalB, m.entry().Home)
 	require.Zero(t, m.entry().Generation, "the same keys, so that the old home had to endorse")
 	m.guardedBy(ledgertest.HospitalB, 0)
 	m.Do(t, m.patient, ledgerapi.PutConsent, m.consents(1))
@@ -178,7 +178,7 @@ func TestAMoveIsRefused(t *testing.T) {
 		_, err := m.Try(t, c.by, ledgerapi.MoveHome, c.args)
 		require.Equal(t, c.code, emr.CodeOf(err), "%s: %v", name, err)
 	}
-	require.Equal(t, emr.OrgID(ledgertest.HospitalA), m.entry().Home)
+	require.Equal(t, ledgertest.HospitalA, m.entry().Home)
 }
 
 func TestTheMembersReleaseAPatientFromAHomeThatDoesNotEndorse(t *testing.T) {
@@ -215,7 +215,7 @@ func TestAPatientOfARemovedHospitalMovesWithoutAVote(t *testing.T) {
 	m.Do(t, m.at(ledgertest.HospitalC), ledgerapi.MoveHome, m.to(ledgertest.HospitalC, 1))
 	m.guardedBy(ledgertest.HospitalC, 1)
 	guard, _ := m.GuardOf(ledgerapi.PatientKeyAt(m.patient.Handle, 1))
-	require.NotContains(t, guard.Others, emr.OrgID(ledgertest.HospitalA))
+	require.NotContains(t, guard.Others, ledgertest.HospitalA)
 }
 
 func TestAReleaseIsRefusedWhereItMakesNoSense(t *testing.T) {

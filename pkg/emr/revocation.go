@@ -49,5 +49,5 @@ type RevokedCertificate struct {
 // nowhere stored: a later certificate ends it, as a suspension does not.
 const ClinicianRevoked ClinicianStatus = "certificate-revoked"
 
-// ReasonRevokedCertificate: the certificate that the clinician is registered with is revoked.
+// ReasonRevokedCertificate says that the certificate that the clinician is registered with is revoked.
 const ReasonRevokedCertificate Reason = "certificate-revoked"

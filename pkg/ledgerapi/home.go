@@ -39,8 +39,8 @@ func HomeReleaseKey(h emr.Handle) Key { return key(TypeHomeRelease, string(h)) }
 // ConsentWithdrawalKey is the key of a patient's latest withdrawal of consent.
 func ConsentWithdrawalKey(h emr.Handle) Key { return key(TypeConsentWithdrawal, string(h)) }
 
-// PatientKeyAt, ConsentKeyAt and GuardiansKeyAt are the keys of a patient's guarded
-// values in a generation of [emr.HomeMove]; generation 0 has the keys without one.
+// PatientKeyAt is the key of a patient's entry in a generation of [emr.HomeMove].
+// Generation 0 has the key without one.
 func PatientKeyAt(h emr.Handle, generation uint32) Key {
 	return generated(PatientKey(h), generation)
 }

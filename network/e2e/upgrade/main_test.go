@@ -78,10 +78,13 @@ func prepare() error {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return err
 	}
-	shared, _ := filepath.Glob(filepath.Join(root, ".cache", "bin", "*"))
-	stamps, _ := filepath.Glob(filepath.Join(root, ".cache", "bin", ".*.stamp"))
-	for _, program := range append(shared, stamps...) {
-		if info, err := os.Stat(program); err != nil || info.IsDir() || strings.HasPrefix(info.Name(), "emrys-") {
+	shared, err := filepath.Glob(filepath.Join(root, ".cache", "bin", "*")) // the stamps of what was built are among them
+	if err != nil {
+		return err
+	}
+	for _, program := range shared {
+		info, err := os.Stat(program)
+		if err != nil || info.IsDir() || info.Name() == ".lock" || strings.HasPrefix(info.Name(), "emrys-") {
 			continue
 		}
 		if err := os.Symlink(program, filepath.Join(bin, filepath.Base(program))); err != nil {
