@@ -56,7 +56,19 @@ func everyKind(t *testing.T) map[string]ledgertest.Snapshot {
 		worlds[name] = s.Snapshot()
 	}
 	worlds["governance"] = governed(t).Snapshot()
+	worlds["audit"] = overseen(t).Snapshot()
 	return worlds
+}
+
+// overseen is a patient whose disclosures are accounted for, sealed, inspected and one withheld.
+func overseen(t *testing.T) *scene {
+	t.Helper()
+	s, _, first, _, _ := accounted(t)
+	require.NoError(t, s.suspend(t, ledgertest.HospitalA, s.suspension(first.Disclosure)))
+	_, err := s.seal(t, ledgertest.HospitalB, namesOf(s.unsealed(t, ledgertest.HospitalB))...)
+	require.NoError(t, err)
+	require.Equal(t, emr.Permit, s.inspect(t, s.auditor(t), inspecting(emr.LogSubject{Patient: s.patient.Handle})).Decision)
+	return s
 }
 
 // governed is a consortium in which everything has happened that its members decide,

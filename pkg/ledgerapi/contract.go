@@ -30,5 +30,6 @@ func DocumentTypes() []string {
 		TypePatientKeys, TypeClinicianKeys, TypeAuditByClinician, TypeGuardians, TypeRecovery,
 		TypeEmergency, TypeEmergencyPlan, TypeEmergencyRules, TypeEmergencyDuty, TypeAmendment, TypeHold,
 		TypeHomeMove, TypeHomeRelease, TypeRevokedCertificate,
+		TypeAuditByActor, TypeAuditByOrg, TypeInspection, TypeSeal, TypeSealHead, TypeSealLeaves, TypeSealed, TypeSuspension,
 	}
 }
