@@ -45,6 +45,12 @@ func hidingQueries(t *testing.T, s *scene) map[string]func(ledger.Reader, string
 		ledgerapi.ProveSealed: func(r ledger.Reader, id string) error {
 			return drop(ledger.ProveSealed(r, ledgerapi.SealedQuery{Org: ledgertest.HospitalB, TxID: strings.Repeat("0", 64), Record: emr.RecordID(id)}))
 		},
+		ledgerapi.ReadLog: func(r ledger.Reader, id string) error {
+			return drop(ledger.ReadLog(r, ledgerapi.ReadLogQuery{Inspection: emr.InspectionID(id)}))
+		},
+		ledgerapi.AccountDisclosures: func(r ledger.Reader, id string) error {
+			return drop(ledger.AccountDisclosures(r, ledgerapi.AccountQuery{Patient: emr.Handle(id), Exclude: []emr.AccountingClass{}}))
+		},
 		ledgerapi.ListUnsealed: func(r ledger.Reader, id string) error {
 			return drop(ledger.ListUnsealed(r, ledgerapi.UnsealedQuery{Org: emr.OrgID(id), To: s.Now + 1}))
 		},
@@ -65,7 +71,7 @@ func openQueries() []string {
 		ledgerapi.GetRelease, ledgerapi.GetConsent, ledgerapi.ListConsents, ledgerapi.PreviewConsent, ledgerapi.ListDelegations, ledgerapi.GetPatientKeys,
 		ledgerapi.GetClinicianKeys, ledgerapi.AuditByClinician, ledgerapi.GetGuardians, ledgerapi.GetRecovery, ledgerapi.ListRecoveries,
 		ledgerapi.GetEmergency, ledgerapi.ListEmergencies, ledgerapi.GetEmergencyPlan, ledgerapi.GetEmergencyRules, ledgerapi.GetEmergencyDuty,
-		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals,
+		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals, ledgerapi.GetInspection,
 		ledgerapi.ListRevocations, ledgerapi.GetContract,
 	}
 }
@@ -161,6 +167,10 @@ func TestAbsentAndHiddenAreTheSame(t *testing.T) {
 	mine := w.Scope(t, w.mallory, emr.LevelPrivate)
 	w.add(emr.PatientPrefix, string(s.patient.ID))
 	w.add(organisations, string(ledgertest.HospitalC))
+	w.add(emr.HandlePrefix, string(s.patient.Handle))
+	inspected := inspecting(emr.LogSubject{Patient: s.patient.Handle})
+	s.inspect(t, s.auditor(t), inspected)
+	w.add(emr.InspectionPrefix, string(inspected.Inspection))
 	w.add(emr.RecordPrefix, string(s.record.Record))
 	w.add(emr.GrantPrefix, string(s.give(t).Terms.Grant))
 	w.add(emr.ScopePrefix, string(s.scope.ID))
@@ -204,6 +214,7 @@ func prefixOf(function string) string {
 	return map[string]string{
 		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
 		ledgerapi.ProveSealed: emr.RecordPrefix, ledgerapi.ListUnsealed: organisations, ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
+		ledgerapi.ReadLog: emr.InspectionPrefix, ledgerapi.AccountDisclosures: emr.HandlePrefix,
 	}[function]
 }
 

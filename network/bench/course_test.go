@@ -46,11 +46,11 @@ type course struct {
 	gateways map[emr.OrgID]*testnet.Member
 	admins   map[emr.OrgID]*testnet.Member
 	wards    []*ward
-	// second confirms emergency sessions, officer reviews them.
-	second, officer *ledgertest.Clinician
-	rules           emr.EmergencyRules
-	unsealed        []ledgerapi.EntryName
-	serial          atomic.Int64
+	// second confirms emergency sessions, officer reviews them, auditor reads logs.
+	second, officer, auditor *ledgertest.Clinician
+	rules                    emr.EmergencyRules
+	unsealed                 []ledgerapi.EntryName
+	serial                   atomic.Int64
 }
 
 // ward is one patient of hospital A, the author there, a reader at hospital B, and what has been written about them so far.
@@ -159,7 +159,8 @@ func (c *course) populate() {
 	}
 	c.second = c.make.NewClinician(c.b, hospC, wish)
 	c.officer = c.make.NewClinician(c.b, hospB, ledgertest.Wish{Role: string(emr.RolePrivacyOfficer), Level: string(emr.LevelLow)})
-	for _, p := range []*ledgertest.Clinician{c.second, c.officer} {
+	c.auditor = c.make.NewClinician(c.b, regulator, ledgertest.Wish{Role: string(emr.RoleAuditor), Level: string(emr.LevelLow)})
+	for _, p := range []*ledgertest.Clinician{c.second, c.officer, c.auditor} {
 		registrations = append(registrations, c.signed(p, ledgerapi.RegisterClinician, p.Args(), ""))
 	}
 	var ignored sampled

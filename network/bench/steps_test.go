@@ -93,6 +93,17 @@ func sharingSteps() []step {
 			return c.carried(regulator, ledgerapi.RecordAttempt, signed, emr.Deny), nil
 		}},
 		{function: ledgerapi.DiscloseBatch, units: ledgerapi.MaxBatch, crowd: 32, of: batchOf},
+		{function: ledgerapi.SuspendAccounting, of: func(c *course, w *ward) (call, error) {
+			return c.ordered(hospA, ledgerapi.SuspendAccounting, ledgerapi.SuspendAccountingArgs{
+				Disclosures: []emr.DisclosureID{w.ticket}, Ground: emr.SuspendLawEnforcement, Written: true, Until: c.make.Now.Add(24 * time.Hour),
+			}), nil
+		}},
+		{function: ledgerapi.InspectLog, of: func(c *course, w *ward) (call, error) {
+			return c.signed(c.auditor, ledgerapi.InspectLog, ledgerapi.InspectLogArgs{
+				Inspection: ledgertest.ID[emr.InspectionID](emr.InspectionPrefix), Subject: emr.LogSubject{Patient: w.patient.Handle},
+				To: c.make.Now, Ground: emr.InspectRoutine,
+			}, emr.Permit), nil
+		}},
 		{function: ledgerapi.SealReadings, units: perSeal, alone: true, before: func(c *course) error { return c.findUnsealed() }, of: sealOf},
 		signedStep(ledgerapi.RevokeAccess, "", thePatient, func(_ *course, w *ward) any {
 			return ledgerapi.RevokeAccessArgs{Patient: w.patient.Handle, Grant: w.grant}
