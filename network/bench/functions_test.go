@@ -48,7 +48,7 @@ type step struct {
 	after func(*course) error
 	// alone tells that any two of them would write one key, so that they only follow one another.
 	alone bool
-	// crowd is how many are made at once in the place of inCrowd.
+	// crowd is how many are made at once in the place of inCrowd; no later step stands on the others.
 	crowd int
 	// units is how many things one transaction is about; 0 stands for one.
 	units int
@@ -145,10 +145,6 @@ func (c *course) measure(s step, put call, rawCrowd sampled) sampled {
 	c.inTurn(s.function, &result, calls[:1+inTurn], put)
 	rest := calls[1+inTurn:]
 	c.inCrowd(s.function, &result, rest[:min(many, len(rest))])
-	if !s.alone && many < inCrowd { // the next step stands on every ward
-		var ignored sampled
-		c.inCrowd(s.function, &ignored, rest[many:])
-	}
 	if s.after != nil {
 		c.level()
 		c.must(s.function, s.after(c))

@@ -92,7 +92,7 @@ func sharingSteps() []step {
 			signed := c.make.Sign(c.b, w.neighbour, ledgerapi.OpenTicket, ledgerapi.OpenTicketArgs{Disclosure: w.ticket})
 			return c.carried(regulator, ledgerapi.RecordAttempt, signed, emr.Deny), nil
 		}},
-		{function: ledgerapi.DiscloseBatch, units: ledgerapi.MaxBatch, crowd: 32, of: batchOf},
+		{function: ledgerapi.DiscloseBatch, units: ledgerapi.MaxBatch, crowd: 16, of: batchOf},
 		{function: ledgerapi.SuspendAccounting, of: func(c *course, w *ward) (call, error) {
 			return c.ordered(hospA, ledgerapi.SuspendAccounting, ledgerapi.SuspendAccountingArgs{
 				Disclosures: []emr.DisclosureID{w.ticket}, Ground: emr.SuspendLawEnforcement, Written: true, Until: c.make.Now.Add(24 * time.Hour),
