@@ -38,6 +38,9 @@ func SetEmergencyPlan(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := put(s, ledgerapi.EmergencyPlanKey(patient.Handle), plan); err != nil {
 		return nil, err
 	}
+	if err := put(s, ledgerapi.EmergencyPlanVersionKey(patient.Handle, plan.Version), plan); err != nil {
+		return nil, err
+	}
 	entry := byThePatient(patient, emr.AuditEmergencyPlan, "")
 	entry.Decision = emr.Permit
 	if plan.DeclineAll || len(plan.Declined) > 0 {

@@ -59,6 +59,8 @@ const (
 	// actor. The value is the entry itself.
 	TypeAuditByActor = "actor-audit"
 	TypeAuditByOrg   = "org-audit"
+	// TypeEmergencyPlanVersion: every emr.EmergencyPlan there was.
+	TypeEmergencyPlanVersion = "emergency-plan-version"
 	// TypeInspection: value is emr.Inspection.
 	TypeInspection = "inspection"
 	// TypeSeal: value is emr.Seal.
@@ -70,6 +72,11 @@ const (
 	// TypeSealed: value is Sealed.
 	TypeSealed = "sealed"
 )
+
+// EmergencyPlanVersionKey is the key of one version of a patient's plan.
+func EmergencyPlanVersionKey(h emr.Handle, version uint32) Key {
+	return key(TypeEmergencyPlanVersion, string(h), fmt.Sprintf("%010d", version))
+}
 
 // InspectionKey is the key of an inspection.
 func InspectionKey(id emr.InspectionID) Key { return key(TypeInspection, string(id)) }

@@ -113,7 +113,7 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
 		ledgerapi.AmendmentKey("a"), ledgerapi.HoldKey("a"),
 		// The audit trail.
-		ledgerapi.SealKey("a", 1), ledgerapi.SealHeadKey("a"), ledgerapi.SealLeavesKey("a", 1), ledgerapi.SealedKey("a", "b"), ledgerapi.InspectionKey("a"), ledgerapi.SuspensionKey("a"),
+		ledgerapi.SealKey("a", 1), ledgerapi.SealHeadKey("a"), ledgerapi.SealLeavesKey("a", 1), ledgerapi.SealedKey("a", "b"), ledgerapi.InspectionKey("a"), ledgerapi.SuspensionKey("a"), ledgerapi.EmergencyPlanVersionKey("a", 1),
 	}
 	seen := map[string]bool{}
 	for _, key := range keys {
