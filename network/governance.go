@@ -62,7 +62,7 @@ func (n *Network) govern(ctx context.Context, organisation, function string, arg
 	}
 	call := member.Evaluate
 	switch function {
-	case ledgerapi.CloseFounding, ledgerapi.Propose, ledgerapi.CastVote:
+	case ledgerapi.CloseFounding, ledgerapi.Propose, ledgerapi.CastVote, ledgerapi.RevokeCertificates:
 		call = member.Submit
 	}
 	raw, err := call(ctx, function, string(argument))

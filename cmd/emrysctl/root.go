@@ -52,7 +52,7 @@ refused, 8 something needed is not available.`,
 	flags.StringVar(&a.home, "home", "", "folder of the network's state (default $EMRYS_HOME, or ./.emrys)")
 	flags.BoolVar(&a.json, "json", false, "write one JSON document to standard output")
 	root.AddCommand(
-		a.upCommand(), a.upgradeCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
+		a.upCommand(), a.upgradeCommand(), a.revokeCommand(), a.downCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.logsCommand(), a.destroyCommand(), a.inviteCommand(), a.topologyCommand(),
 		a.renderCommand(), a.containersCommand(), a.demoCommand(), a.daemonsCommand(),
 		a.governanceCommand(), a.superviseCommand(),

@@ -29,15 +29,15 @@ func (m *Member) SubmitEndorsed(
 	}
 	transaction, err := proposal.EndorseWithContext(ctx)
 	if err != nil {
-		return 0, decoded(err)
+		return 0, Decoded(err)
 	}
 	commit, err := transaction.SubmitWithContext(ctx)
 	if err != nil {
-		return 0, decoded(err)
+		return 0, Decoded(err)
 	}
 	status, err := commit.StatusWithContext(ctx)
 	if err != nil {
-		return 0, decoded(err)
+		return 0, Decoded(err)
 	}
 	return status.Code, nil
 }

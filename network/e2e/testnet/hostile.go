@@ -120,7 +120,7 @@ func (m *Member) SubmitAction(ctx context.Context, function string, signed *emr.
 	}
 	_, err = m.Contract(ledgerapi.ChaincodeName).SubmitWithContext(ctx, function,
 		client.WithTransient(map[string][]byte{ledgerapi.TransientAction: raw}))
-	return decoded(err)
+	return Decoded(err)
 }
 
 // Order submits a transaction of the organisation, with its one argument.
@@ -130,7 +130,7 @@ func (m *Member) Order(ctx context.Context, function string, argument any) error
 		return err
 	}
 	_, err = m.Contract(ledgerapi.ChaincodeName).SubmitWithContext(ctx, function, client.WithArguments(string(raw)))
-	return decoded(err)
+	return Decoded(err)
 }
 
 // Query evaluates a query of the contract into out.
@@ -141,13 +141,27 @@ func (m *Member) Query(ctx context.Context, function string, argument, out any) 
 	}
 	answer, err := m.Contract(ledgerapi.ChaincodeName).EvaluateWithContext(ctx, function, client.WithArguments(string(raw)))
 	if err != nil {
-		return decoded(err)
+		return Decoded(err)
 	}
 	return json.Unmarshal(answer, out)
 }
 
-// decoded finds the contract's own error inside a Fabric error.
-func decoded(err error) error {
+// QueryAt is Query by the peers of one organisation and no others.
+func (m *Member) QueryAt(ctx context.Context, org, function string, argument, out any) error {
+	raw, err := emr.Canonical(argument)
+	if err != nil {
+		return err
+	}
+	answer, err := m.Contract(ledgerapi.ChaincodeName).EvaluateWithContext(ctx, function,
+		client.WithArguments(string(raw)), client.WithEndorsingOrganizations(org))
+	if err != nil {
+		return Decoded(err)
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// Decoded finds the contract's own error inside a Fabric error.
+func Decoded(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -52,7 +52,7 @@ func Submit(ctx context.Context, contract *client.Contract, function string, opt
 	}
 	transaction, err := proposal.EndorseWithContext(ctx)
 	if err != nil {
-		return nil, decoded(err)
+		return nil, Decoded(err)
 	}
 	commit, err := transaction.SubmitWithContext(ctx)
 	if err != nil {
