@@ -120,8 +120,8 @@ func TestARevokedCertificateCarriesNothingOnARealLedger(t *testing.T) {
 	stored := w.put(strings.NewReader("x"))
 	require.NoError(t, own.Order(t.Context(), ledgerapi.RevokeCertificates, args("HospBMSP")))
 	require.Eventually(t, func() bool {
-		_, err = reader.RequestAccess(t.Context(), stored.Record, emr.PurposeTreatment, "")
-		return err != nil && emr.Public(err).Reason == emr.ReasonRevokedCertificate
+		receipt, err := reader.RequestAccess(t.Context(), stored.Record, emr.PurposeTreatment, "")
+		return err == nil && receipt.Decision == emr.Deny && receipt.Reason == emr.ReasonRevokedCertificate // a committed fact
 	}, 20*time.Second, 200*time.Millisecond)
 	require.Equal(t, emr.CodeExists, emr.CodeOf(own.Order(t.Context(), ledgerapi.RevokeCertificates, args("HospBMSP"))))
 }
