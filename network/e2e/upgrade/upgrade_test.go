@@ -314,15 +314,18 @@ func takeOver(t *testing.T, s *story) {
 	for _, msp := range members() {
 		awaitVersion(t, msp, ledgerapi.ContractVersion+1)
 	}
-	require.NoError(t, s.resolve(t, "HospCMSP"), "what the old version wrote is read")
+	// Each peer dials the server of the new package at its first call.
+	eventually(t, func() error { return s.resolve(t, "HospCMSP") })
 	require.Equal(t, before, version(t, a, "HospAMSP"))
 	eventually(t, func() error { return reregister(t.Context(), a, "HospAMSP") })
 	require.Greater(t, version(t, a, "HospAMSP"), before, "written back in the next schema, and read")
-	_, err := s.patient.Grant(t.Context(), client.Giving{
-		Records: []emr.RecordID{s.record.Record}, To: emr.ClinicianID(s.reader.Profile().ID),
-		Purposes: []emr.Purpose{emr.PurposeTreatment}, Until: time.Now().Add(time.Hour),
+	eventually(t, func() error {
+		_, err := s.patient.Grant(t.Context(), client.Giving{
+			Records: []emr.RecordID{s.record.Record}, To: emr.ClinicianID(s.reader.Profile().ID),
+			Purposes: []emr.Purpose{emr.PurposeTreatment}, Until: time.Now().Add(time.Hour),
+		})
+		return err
 	})
-	require.NoError(t, err)
 }
 
 func goBack(t *testing.T, _ *story) {
