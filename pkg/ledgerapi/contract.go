@@ -28,7 +28,7 @@ func DocumentTypes() []string {
 		TypeConstitution, TypeProposal, TypeAdmission, TypeRelease,
 		TypeConsent, TypeConsentVersion, TypeConsentWithdrawal, TypeDelegation,
 		TypePatientKeys, TypeClinicianKeys, TypeAuditByClinician, TypeGuardians, TypeRecovery,
-		TypeEmergency, TypeEmergencyPlan, TypeEmergencyRules, TypeEmergencyDuty, TypeAmendment, TypeHold,
+		TypeEmergency, TypeEmergencyPlan, TypeEmergencyPlanVersion, TypeEmergencyRules, TypeEmergencyDuty, TypeAmendment, TypeHold,
 		TypeHomeMove, TypeHomeRelease, TypeRevokedCertificate,
 		TypeAuditByActor, TypeAuditByOrg, TypeInspection, TypeSeal, TypeSealHead, TypeSealLeaves, TypeSealed, TypeSuspension,
 	}
