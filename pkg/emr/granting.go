@@ -140,7 +140,7 @@ type GrantSecret struct {
 	V         int              `json:"v"`
 	Grant     GrantID          `json:"grant"`
 	Fragments []SealedFragment `json:"fragments"`
-	Direct    []SealedKey      `json:"direct"`
+	Direct    []SealedKey      `json:"direct,omitempty"`
 }
 
 // GrantBounds is which grants are wide. The zero value calls none wide.
