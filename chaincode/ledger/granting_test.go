@@ -141,7 +141,7 @@ func granting(t testing.TB, check func(*ledgertest.Tx, string, []byte, any, erro
 	s.Check = check
 	friend, device := s.Patient(t, ledgertest.HospitalC), s.secondDevice(t)
 	s.Wait(73 * time.Hour)
-	second := s.Record(t, s.author, s.scope, emr.ClassPrescription)
+	second := s.Record(t, s.author, s.scope, emr.ClassMedicalImaging)
 	request := s.ask(s.record.Record)
 	request.Wish = &emr.Wish{Records: []emr.RecordID{second.Record}, Purposes: []emr.Purpose{emr.PurposeResearch}, Until: s.Now + 90, MaxUses: 3}
 	s.Do(t, s.reader, ledgerapi.RequestAccess, request)
