@@ -191,6 +191,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.HoldRecord] = true
 	auditThroughTheAdapter(t, r, p, m.Record, read.Disclosure, do, ask)
 	called[ledgerapi.SealReadings], called[ledgerapi.SuspendAccounting] = true, true
+	grantingThroughTheAdapter(t, r, p, author, &scope, m.Record, do, ask)
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
@@ -207,6 +208,9 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
 		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
+		// Asking, granting and signing off.
+		ledgerapi.EventGrantRule, ledgerapi.EventGrantsGiven, ledgerapi.EventAccessNarrowed, ledgerapi.EventAccessGranted,
+		ledgerapi.EventGrantRule, ledgerapi.EventGrantRule, ledgerapi.EventRecordRegistered, ledgerapi.EventSignedOff,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
 		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,

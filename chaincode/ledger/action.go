@@ -25,6 +25,8 @@ type statement struct {
 	gateway *emr.Organisation // that carries it
 	// delegate is who signed for the patient; nil for the patient's own action.
 	delegate *emr.Patient
+	// apart tells that the private part of what is given stands by itself.
+	apart bool
 }
 
 // open reads a signed action for function and decodes its argument into args. It

@@ -114,7 +114,7 @@ func keysOf(parts []batchPart) []ledgerapi.Key {
 			keys = append(keys, ledgerapi.DisclosureKey(args.Disclosure))
 		}
 		if emr.CheckID("record", args.Record) == nil {
-			keys = append(keys, ledgerapi.RecordKey(args.Record))
+			keys = append(keys, ledgerapi.RecordKey(args.Record), ledgerapi.SignOffKey(args.Record))
 		}
 		if emr.CheckID("grant", args.Grant) == nil {
 			keys = append(keys, ledgerapi.GrantKey(args.Grant))

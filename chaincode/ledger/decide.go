@@ -46,25 +46,32 @@ func denialOfPerson(clinician *emr.Clinician, record *emr.Record, purpose emr.Pu
 func denialOfGrant(
 	grant *emr.Grant, clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, now emr.Time,
 ) emr.Reason {
-	terms := &grant.Terms
+	terms := grant.Effective()
 	switch {
 	case terms.Grantee != clinician.ID || terms.Org != clinician.Org:
 		return emr.ReasonNotGrantee
 	case terms.Patient != record.Patient || terms.Scope != record.Scope || !terms.Covers(record.ID):
 		return emr.ReasonNotCovered
-	case grant.Status != emr.GrantLive:
+	case grant.Status == emr.GrantRevoked:
 		return emr.ReasonRevoked
+	case grant.Status != emr.GrantLive, now < grant.Ready:
+		return emr.ReasonGrantWaiting
 	case now < terms.NotBefore:
 		return emr.ReasonNotYet
 	case now >= terms.Until:
 		return emr.ReasonExpired
 	case !slices.Contains(terms.Purposes, purpose):
 		return emr.ReasonPurpose
-	case !bytes.Equal(terms.Reader, clinician.Reading):
+	case !toKeysOf(&terms, clinician):
 		return emr.ReasonReaderKey
 	default:
 		return ""
 	}
+}
+
+// toKeysOf tells whether terms were made to the clinician's present keys.
+func toKeysOf(terms *emr.GrantTerms, clinician *emr.Clinician) bool {
+	return bytes.Equal(terms.Reader, clinician.Reading) && (!terms.Direct || terms.ReaderHybrid == hybridHash(clinician))
 }
 
 // sayOf returns what the patient's standing consent says, nil when there is none.
@@ -81,31 +88,43 @@ func extends(grant *emr.Grant, record *emr.Record, said consent.Outcome) bool {
 	return !record.Restricted || len(grant.Terms.Records) > 0 || said.Decision == emr.Permit
 }
 
+// asking is one record asked for, for one purpose, and what stands in the ledger about it.
+type asking struct {
+	clinician *emr.Clinician
+	record    *emr.Record
+	purpose   emr.Purpose
+	onward    emr.Onward
+	grants    []*emr.Grant // at hand
+	signOff   *emr.SignOff
+	standing  *consent.Consent
+}
+
 // decideRequest decides a request for access: deny what no grant could give and
 // what the standing consent denies, permit what one of the grants at hand gives
 // already, and ask the patient otherwise. With a permit it returns the grant. What
 // the consent permits is asked for as well, as only the patient's device can give
 // the keys; the reason tells the device that it need not ask the person.
-func decideRequest(
-	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, grants []*emr.Grant, standing *consent.Consent,
-	now emr.Time,
-) (verdict, emr.GrantID) {
-	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
+func decideRequest(a *asking, now emr.Time) (verdict, emr.GrantID) {
+	if reason := denialOfPerson(a.clinician, a.record, a.purpose); reason != "" {
 		return deny(reason), ""
 	}
-	said := sayOf(standing, clinician, record, purpose, now)
+	said := sayOf(a.standing, a.clinician, a.record, a.purpose, now)
 	if said.Decision == emr.Deny {
 		return deny(said.Reason), ""
 	}
-	if record.SupersededBy != "" {
+	if a.onward != "" && a.record.Restricted {
+		return deny(emr.ReasonNoOnward), ""
+	}
+	if a.record.SupersededBy != "" {
 		return deny(emr.ReasonSuperseded), ""
 	}
-	for _, grant := range grants {
-		if denialOfGrant(grant, clinician, record, purpose, now) == "" && extends(grant, record, said) {
+	for _, grant := range a.grants {
+		if denialOfGrant(grant, a.clinician, a.record, a.purpose, now) == "" && extends(grant, a.record, said) &&
+			denialOfUse(grant, a.record, a.onward, a.signOff) == "" {
 			return verdict{emr.Permit, emr.ReasonGrant}, grant.ID
 		}
 	}
-	if standing == nil {
+	if a.standing == nil {
 		return verdict{emr.Ask, emr.ReasonNoGrant}, ""
 	}
 	return verdict{emr.Ask, said.Reason}, ""
@@ -124,6 +143,9 @@ func decideReading(
 		return deny(reason)
 	}
 	if on.emergency {
+		if on.onward != "" {
+			return deny(emr.ReasonNoOnward) // a session is one clinician's, for one patient
+		}
 		return decideEmergencyReading(clinician, record, purpose, on, now)
 	}
 	said := sayOf(on.standing, clinician, record, purpose, now)
@@ -139,6 +161,9 @@ func decideReading(
 	}
 	if !extends(grant, record, said) {
 		return deny(emr.ReasonConsentRestricted)
+	}
+	if reason := denialOfUse(grant, record, on.onward, on.signOff); reason != "" {
+		return deny(reason)
 	}
 	return verdict{emr.Permit, emr.ReasonGrant}
 }

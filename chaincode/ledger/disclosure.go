@@ -34,6 +34,9 @@ func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*
 	if err := checkDisclosure(s, args); err != nil {
 		return nil, err
 	}
+	if args.Onward != "" {
+		return nil, emr.Invalid("onward", "must be absent for a patient's own reading, which is the patient's to share")
+	}
 	if args.Grant != "" || args.Session != "" {
 		return nil, emr.Invalid("grant", "grant and session must be empty for a patient's own reading")
 	}
@@ -46,6 +49,11 @@ func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*
 	}
 	d := newDisclosure(s, st, record, args, decideOwnReading(args.Purpose))
 	d.Reader = string(patient.Handle)
+	signOff, err := signOffOf(s, record.ID)
+	if err != nil {
+		return nil, err
+	}
+	d.SignOff = statusOf(signOff)
 	return st.commit(s, d, byThePatient(patient, emr.AuditDisclosure, string(d.ID)))
 }
 
@@ -61,7 +69,7 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	if err != nil {
 		return nil, err
 	}
-	on, err := basisOf(s, record.Patient, args.Grant, args.Session)
+	on, err := basisOf(s, record, args.Grant, args.Session, args.Onward)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +81,9 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	}
 	d := newDisclosure(s, st, record, args, v)
 	d.Reader, d.Org, d.Grant, d.Session = string(clinician.ID), clinician.Org, args.Grant, args.Session
-	d.Consent = numberOf(on.standing)
+	d.Consent, d.Onward, d.SignOff = numberOf(on.standing), args.Onward, statusOf(on.signOff)
 	if v.decision == emr.Permit {
+		d.NoOnward = on.noOnward(record)
 		d.Until = min(d.Until, on.until())
 	}
 	return st.commit(s, d, byTheClinician(clinician, record.Patient, emr.AuditDisclosure, string(d.ID)))
@@ -85,6 +94,9 @@ func checkDisclosure(s Lookup, args *ledgerapi.DiscloseArgs) error {
 		return err
 	}
 	if err := emr.CheckID("record", args.Record); err != nil {
+		return err
+	}
+	if err := emr.CheckOnward("onward", args.Onward); err != nil {
 		return err
 	}
 	if args.Session != "" {
@@ -131,7 +143,7 @@ func takeUse(s State, grant *emr.Grant, disclosure emr.DisclosureID) (verdict, e
 	if !free {
 		return deny(emr.ReasonExhausted), nil
 	}
-	if grant.Terms.MaxUses == 0 {
+	if grant.Effective().MaxUses == 0 {
 		return verdict{emr.Permit, emr.ReasonGrant}, nil
 	}
 	return verdict{emr.Permit, emr.ReasonGrant}, putID(s, key, string(disclosure))
@@ -140,10 +152,11 @@ func takeUse(s State, grant *emr.Grant, disclosure emr.DisclosureID) (verdict, e
 // freeUse returns the key of the first use that is left, and whether one is. A
 // grant without a limit has one always, and needs no key.
 func freeUse(s Lookup, grant *emr.Grant) (ledgerapi.Key, bool, error) {
-	if grant.Terms.MaxUses == 0 {
+	uses := grant.Effective().MaxUses
+	if uses == 0 {
 		return ledgerapi.Key{}, true, nil
 	}
-	for n := range grant.Terms.MaxUses {
+	for n := range uses {
 		key := ledgerapi.GrantUseKey(grant.ID, n)
 		taken, err := s.Get(key)
 		if err != nil {
@@ -184,6 +197,6 @@ func (st *statement) commit(s State, d *emr.Disclosure, entry emr.AuditEntry) (*
 	}
 	return &ledgerapi.DecisionReceipt{
 		TxID: s.TxID(), At: s.Now(), ID: string(d.ID), Decision: d.Decision, Reason: d.Reason, Grant: d.Grant, Until: d.Until,
-		Consent: d.Consent,
+		Consent: d.Consent, NoOnward: d.NoOnward, SignOff: d.SignOff,
 	}, st.spend(s, string(d.ID))
 }

@@ -140,6 +140,10 @@ func versionOfDuty(d *emr.EmergencyDuty) int   { return d.V }
 func versionOfAmendment(a *emr.Amendment) int { return a.V }
 func versionOfHold(h *emr.Hold) int           { return h.V }
 
+// Asking, granting and signing off.
+func versionOfGrantRule(g *emr.GrantRule) int { return g.V }
+func versionOfSignOff(s *emr.SignOff) int     { return s.V }
+
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {
 	event.V, event.At = emr.DocumentVersion, s.Now()

@@ -23,32 +23,41 @@ type basis struct {
 	session   *emr.Emergency     // nil when there is none of that name
 	plan      *emr.EmergencyPlan // of the record's patient; nil when there is none
 	standing  *consent.Consent   // of the record's patient; nil when there is none
+	onward    emr.Onward         // what the reader declares
+	signOff   *emr.SignOff       // of the record; nil when there is none
 }
 
-// basisOf reads what a disclosure names, and the patient's standing consent. The
-// patient's plan is read with a session. So withdrawing or declining takes effect at once.
-func basisOf(s Lookup, patient emr.Handle, grant emr.GrantID, session emr.SessionID) (*basis, error) {
-	standing, err := standingConsent(s, patient)
+// basisOf reads what a disclosure names, the record's sign-off, and the patient's
+// standing consent. The patient's plan is read with a session. So withdrawing or
+// declining takes effect at once.
+func basisOf(
+	s Lookup, record *emr.Record, grant emr.GrantID, session emr.SessionID, onward emr.Onward,
+) (*basis, error) {
+	standing, err := standingConsent(s, record.Patient)
 	if err != nil {
+		return nil, err
+	}
+	on := &basis{standing: standing, onward: onward}
+	if on.signOff, err = signOffOf(s, record.ID); err != nil {
 		return nil, err
 	}
 	if session == "" {
-		found, err := namedGrant(s, grant)
-		return &basis{grant: found, standing: standing}, err
+		on.grant, err = namedGrant(s, grant)
+		return on, err
 	}
-	found, err := find(s, ledgerapi.EmergencyKey(session), versionOfEmergency)
-	if err != nil {
+	on.emergency = true
+	if on.session, err = find(s, ledgerapi.EmergencyKey(session), versionOfEmergency); err != nil {
 		return nil, err
 	}
-	plan, err := planOf(s, patient)
-	return &basis{emergency: true, session: found, plan: plan, standing: standing}, err
+	on.plan, err = planOf(s, record.Patient)
+	return on, err
 }
 
 // until returns when the basis stops to hold; never for a patient's own reading.
 func (b *basis) until() emr.Time {
 	switch {
 	case b.grant != nil:
-		return b.grant.Terms.Until
+		return b.grant.Effective().Until
 	case b.session != nil:
 		return b.session.Ended()
 	default:

@@ -46,6 +46,7 @@ func readers() map[string]reader {
 		ledgerapi.TypeEmergencyDuty:  reads(versionOfDuty), ledgerapi.TypeAmendment: reads(versionOfAmendment),
 		ledgerapi.TypeHold: reads(versionOfHold), ledgerapi.TypeHomeMove: reads(versionOfHomeMove),
 		ledgerapi.TypeHomeRelease: reads(versionOfHomeRelease), ledgerapi.TypeRevokedCertificate: reads(versionOfRevocation),
+		ledgerapi.TypeGrantRule: reads(versionOfGrantRule), ledgerapi.TypeSignOff: reads(versionOfSignOff),
 		ledgerapi.TypeAuditByActor: entries, ledgerapi.TypeAuditByOrg: entries, ledgerapi.TypeInspection: reads(versionOfInspection),
 		ledgerapi.TypeSeal: reads(versionOfSeal), ledgerapi.TypeSealHead: reads(versionOfSealHead),
 		ledgerapi.TypeSealLeaves: reads(versionOfLeaves), ledgerapi.TypeSealed: reads(versionOfSealed),

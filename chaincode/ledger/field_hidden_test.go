@@ -54,6 +54,9 @@ func hidingQueries(t *testing.T, s *scene) map[string]func(ledger.Reader, string
 		ledgerapi.ListUnsealed: func(r ledger.Reader, id string) error {
 			return drop(ledger.ListUnsealed(r, ledgerapi.UnsealedQuery{Org: emr.OrgID(id), To: s.Now + 1}))
 		},
+		ledgerapi.GetSignOffAction: func(r ledger.Reader, id string) error {
+			return drop(ledger.GetSignOffAction(r, ledgerapi.RecordQuery{Record: emr.RecordID(id)}))
+		},
 		ledgerapi.CheckTicket: func(r ledger.Reader, id string) error {
 			signed := s.open(t, s.reader, emr.DisclosureID(id))
 			return drop(ledger.CheckTicket(r, ledgerapi.CheckTicketQuery{Signed: *signed}))
@@ -73,6 +76,7 @@ func openQueries() []string {
 		ledgerapi.GetEmergency, ledgerapi.ListEmergencies, ledgerapi.GetEmergencyPlan, ledgerapi.GetEmergencyRules, ledgerapi.GetEmergencyDuty,
 		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals, ledgerapi.GetInspection,
 		ledgerapi.ListRevocations, ledgerapi.GetContract,
+		ledgerapi.GetGrantRule, ledgerapi.GetSignOff, ledgerapi.ListSignOffs, ledgerapi.GetInbox,
 	}
 }
 
@@ -215,6 +219,7 @@ func prefixOf(function string) string {
 		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
 		ledgerapi.ProveSealed: emr.RecordPrefix, ledgerapi.ListUnsealed: organisations, ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
 		ledgerapi.ReadLog: emr.InspectionPrefix, ledgerapi.AccountDisclosures: emr.HandlePrefix,
+		ledgerapi.GetSignOffAction: emr.RecordPrefix,
 	}[function]
 }
 

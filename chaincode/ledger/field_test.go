@@ -199,7 +199,7 @@ var opaque = regexp.MustCompile(`^(` + strings.Join([]string{
 var word = regexp.MustCompile(`^[A-Za-z.-]+$`)
 
 // kind is the form of what an audit entry or event is about.
-var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|guardians|home|keys|log|patient|record|recovery|scopes|ticket)\.[a-z]+$`)
+var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|grant|guardians|home|keys|log|patient|record|recovery|scopes|ticket)\.[a-z]+$`)
 
 // words are the fixed lists. A shape alone would let a first name through.
 func words() map[string]bool {
@@ -213,6 +213,7 @@ func words() map[string]bool {
 		"permit ask deny live revoked ended chosen guardian active withdrawn proposed accepted refused pending granted closed waiting vetoed",
 		"completed asked denied open justified superseded",
 		"complaint incident patient-request routine legal-duty",
+		"draft partly-signed signed incomplete", // of a sign-off
 	} {
 		for _, w := range strings.Fields(list) {
 			known[w] = true

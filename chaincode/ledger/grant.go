@@ -5,7 +5,6 @@ package ledger
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -13,7 +12,8 @@ import (
 
 // GrantAccess gives access. The terms stand in public with the commitments of the
 // key fragments; the fragments, sealed each to one gateway, go to private data
-// inside the patient's signed action, to be purged on revocation.
+// inside the patient's signed action, to be purged on revocation. A grant that the
+// patient's own rule calls wide waits for its confirmation.
 func GrantAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	var args ledgerapi.GrantAccessArgs
 	st, err := open(s, raw, ledgerapi.GrantAccess, &args)
@@ -24,14 +24,12 @@ func GrantAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkGrant(s, &args); err != nil {
+	rule, err := grantRuleOf(s, patient.Handle)
+	if err != nil {
 		return nil, err
 	}
-	if err := answerRequest(s, &args); err != nil {
-		return nil, err
-	}
-	grant := newGrant(s, st, &args)
-	if err := putGrant(s, grant); err != nil {
+	grant, err := st.give(s, &args, rule, len(args.Terms.Records))
+	if err != nil {
 		return nil, err
 	}
 	if err := st.putSigned(s, ledgerapi.FragmentKey(grant.ID)); err != nil {
@@ -40,52 +38,106 @@ func GrantAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := auditEach(s, grant.Terms.Records, st.grantEntry(patient, grant, emr.AuditGrant)); err != nil {
 		return nil, err
 	}
-	if err := emit(s, ledgerapi.EventAccessGranted, ledgerapi.Event{ID: string(grant.ID)}); err != nil {
+	event := ledgerapi.EventAccessGranted
+	if grant.Status == emr.GrantWaiting {
+		event = ledgerapi.EventGrantWaiting
+	}
+	if err := emit(s, event, ledgerapi.Event{ID: string(grant.ID)}); err != nil {
 		return nil, err
 	}
 	return receipt(s, string(grant.ID)), st.spend(s, string(grant.ID))
 }
 
-// checkGrant checks terms and fragments by themselves and against the ledger.
-func checkGrant(s Lookup, args *ledgerapi.GrantAccessArgs) error {
+// give checks one grant and writes its public part. records is the number of
+// records that the signed action gives in all. A wide grant answers its request
+// when it is confirmed, and is not found by new requests before.
+func (st *statement) give(
+	s State, args *ledgerapi.GrantAccessArgs, rule *emr.GrantRule, records int,
+) (*emr.Grant, error) {
+	scope, err := checkGrant(s, args)
+	if err != nil {
+		return nil, err
+	}
+	grant := newGrant(s, st, args)
+	wide, err := isWide(s, rule, &args.Terms, scope, records)
+	if err != nil {
+		return nil, err
+	}
+	request, err := answeredRequest(s, grant)
+	if err != nil {
+		return nil, err
+	}
+	if wide {
+		grant.Status = emr.GrantWaiting
+		if err := putWaiting(s, grant, rule); err != nil {
+			return nil, err
+		}
+		return grant, putGrant(s, grant)
+	}
+	if request != nil {
+		if err := put(s, ledgerapi.RequestKey(request.ID), request); err != nil {
+			return nil, err
+		}
+	}
+	if err := putCovering(s, grant); err != nil {
+		return nil, err
+	}
+	return grant, putGrant(s, grant)
+}
+
+// checkGrant checks terms and fragments by themselves and against the ledger. It
+// returns the scope.
+func checkGrant(s Lookup, args *ledgerapi.GrantAccessArgs) (*emr.Scope, error) {
 	if err := checkTerms(&args.Terms, s.Channel(), s.Now()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkFragments(args.Fragments, args.Terms.Gateways); err != nil {
-		return err
+		return nil, err
+	}
+	if err := checkDirect(args); err != nil {
+		return nil, err
 	}
 	existing, err := s.Get(ledgerapi.GrantKey(args.Terms.Grant))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if existing != nil {
-		return emr.E(emr.CodeExists, "grant is already given")
+		return nil, emr.E(emr.CodeExists, "grant is already given")
 	}
 	if err := checkGateways(s, args.Terms.Gateways); err != nil {
-		return err
+		return nil, err
 	}
 	grantee, err := checkGrantee(s, &args.Terms)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := checkCoverage(s, &args.Terms, grantee); err != nil {
-		return err
+	scope, err := checkCoverage(s, &args.Terms, grantee)
+	if err != nil {
+		return nil, err
 	}
-	return checkStanding(s, &args.Terms, grantee)
+	return scope, checkStanding(s, &args.Terms, grantee)
 }
 
 func newGrant(s Lookup, st *statement, args *ledgerapi.GrantAccessArgs) *emr.Grant {
-	commitments := make([]emr.Digest, len(args.Fragments))
+	commitments := make([]emr.Digest, 0, len(args.Fragments)+len(args.Direct))
 	for i := range args.Fragments {
-		commitments[i] = args.Fragments[i].Commitment
+		commitments = append(commitments, args.Fragments[i].Commitment)
 	}
-	return &emr.Grant{
+	for i := range args.Direct {
+		commitments = append(commitments, args.Direct[i].Commitment)
+	}
+	grant := &emr.Grant{
 		V: emr.DocumentVersion, ID: args.Terms.Grant, Terms: args.Terms, Commitments: commitments, Request: args.Request,
 		Action: st.digest, Status: emr.GrantLive, Given: s.Now(),
+		Apart: st.apart,
 	}
+	if st.delegate != nil {
+		grant.By = st.delegate.Handle
+	}
+	return grant
 }
 
-// putGrant writes the grant, its indexes, and the pointers by which a request finds it.
+// putGrant writes the grant and its indexes.
 func putGrant(s State, grant *emr.Grant) error {
 	id := string(grant.ID)
 	if err := put(s, ledgerapi.GrantKey(grant.ID), grant); err != nil {
@@ -96,9 +148,12 @@ func putGrant(s State, grant *emr.Grant) error {
 		return err
 	}
 	byClinician := ledgerapi.Index(ledgerapi.TypeGrantByClinician, string(grant.Terms.Grantee), s.Now(), s.Nanos(), id)
-	if err := putID(s, byClinician, id); err != nil {
-		return err
-	}
+	return putID(s, byClinician, id)
+}
+
+// putCovering writes the pointers by which a request finds the grant.
+func putCovering(s State, grant *emr.Grant) error {
+	id := string(grant.ID)
 	if len(grant.Terms.Records) == 0 {
 		return putID(s, ledgerapi.CoveringKey(string(grant.Terms.Scope), grant.Terms.Grantee), id)
 	}
@@ -110,44 +165,20 @@ func putGrant(s State, grant *emr.Grant) error {
 	return nil
 }
 
-// answerRequest marks the request that the grant names as granted. It must be a
-// pending request of the grantee to this patient, for a record and a purpose that
-// the grant covers.
-func answerRequest(s State, args *ledgerapi.GrantAccessArgs) error {
-	if args.Request == "" {
-		return nil
-	}
-	request, err := pendingRequest(s, args.Terms.Patient, args.Request)
-	if err != nil {
-		return err
-	}
-	if request.By != args.Terms.Grantee {
-		return &emr.Error{Code: emr.CodeRule, Field: "request", Message: "request was made by somebody else than the grantee"}
-	}
-	record, err := require(s, ledgerapi.RecordKey(request.Record), versionOfRecord)
-	if err != nil {
-		return err
-	}
-	if record.Scope != args.Terms.Scope || !args.Terms.Covers(record.ID) || !slices.Contains(args.Terms.Purposes, request.Purpose) {
-		return &emr.Error{
-			Code: emr.CodeRule, Field: "request", Message: "grant does not cover the record and purpose of the request it answers",
-		}
-	}
-	request.Status, request.Decision, request.Reason = emr.RequestGranted, emr.Permit, emr.ReasonGrant
-	request.Grant, request.Answered = args.Terms.Grant, s.Now()
-	return put(s, ledgerapi.RequestKey(request.ID), request)
-}
-
 func (st *statement) grantEntry(patient *emr.Patient, grant *emr.Grant, kind emr.AuditKind) emr.AuditEntry {
 	entry := st.entry(patient, kind, string(grant.ID))
 	if len(grant.Terms.Purposes) == 1 {
 		entry.Purpose = grant.Terms.Purposes[0]
 	}
+	if kind == emr.AuditGrant && grant.Status == emr.GrantWaiting {
+		entry.Decision, entry.Reason = emr.Ask, emr.ReasonGrantWaiting
+	}
 	return entry
 }
 
 // RevokeAccess takes a grant back and purges its key fragments. From this
-// transaction on no disclosure is permitted under it and no open ticket holds.
+// transaction on no disclosure is permitted under it and no open ticket holds. A
+// waiting grant is taken back alike.
 // Revoking what is revoked is gone.
 func RevokeAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	var args ledgerapi.RevokeAccessArgs
@@ -179,7 +210,7 @@ func RevokeAccess(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	return receipt(s, string(grant.ID)), st.spend(s, string(grant.ID))
 }
 
-// ownGrant returns a patient's own grant that is not revoked. Another patient's is not found.
+// ownGrant returns a patient's own grant that is not revoked, be it live or waiting. Another patient's is not found.
 func ownGrant(s Lookup, patient emr.Handle, id emr.GrantID) (*emr.Grant, error) {
 	if err := emr.CheckID("grant", id); err != nil {
 		return nil, err
@@ -191,7 +222,7 @@ func ownGrant(s Lookup, patient emr.Handle, id emr.GrantID) (*emr.Grant, error) 
 	if grant.Terms.Patient != patient {
 		return nil, missing(ledgerapi.TypeGrant)
 	}
-	if grant.Status != emr.GrantLive {
+	if grant.Status == emr.GrantRevoked {
 		return nil, &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonRevoked, Message: "grant is already revoked"}
 	}
 	return grant, nil

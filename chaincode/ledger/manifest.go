@@ -39,6 +39,9 @@ func checkManifest(m *emr.Manifest) error {
 	if err := emr.CheckLabels("labels", m.Labels); err != nil {
 		return err
 	}
+	if err := checkSigners(m.Signers); err != nil {
+		return err
+	}
 	if m.Threshold < ledgerapi.MinThreshold {
 		return emr.Invalid("threshold", fmt.Sprintf("must be at least %d", ledgerapi.MinThreshold))
 	}

@@ -316,8 +316,8 @@ func more(before, after emr.Decision) bool {
 // open tells whether a live grant gives the person the record now.
 func (p *preview) open(f *consent.Facts, record *emr.Record, before consent.Outcome, now emr.Time) bool {
 	return slices.ContainsFunc(p.grants, func(g emr.Grant) bool {
-		t := &g.Terms
+		t := g.Effective()
 		return extends(&g, record, before) && t.Grantee == f.Person && t.Org == f.Hospital && t.Scope == record.Scope && t.Covers(record.ID) &&
-			g.Status == emr.GrantLive && now >= t.NotBefore && now < t.Until && slices.Contains(t.Purposes, f.Purpose)
+			g.Status == emr.GrantLive && now >= max(t.NotBefore, g.Ready) && now < t.Until && slices.Contains(t.Purposes, f.Purpose)
 	})
 }

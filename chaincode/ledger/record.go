@@ -36,6 +36,9 @@ func RegisterRecord(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err := supersede(s, record); err != nil {
 		return nil, err
 	}
+	if err := openSignOff(s, record, m.Signers); err != nil {
+		return nil, err
+	}
 	if err := st.putRecord(s, record); err != nil {
 		return nil, err
 	}

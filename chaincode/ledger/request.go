@@ -31,15 +31,14 @@ func RequestAccess(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	grants, err := namingGrants(s, record, clinician.ID)
-	if err != nil {
-		return nil, err
-	}
 	standing, err := standingConsent(s, record.Patient)
 	if err != nil {
 		return nil, err
 	}
-	v, grant := decideRequest(clinician, record, args.Purpose, grants, standing, s.Now())
+	v, grant, err := decideWish(s, clinician, record, &args, standing)
+	if err != nil {
+		return nil, err
+	}
 	request := newRequest(s, clinician, record, &args, v)
 	request.Grant, request.Consent = grant, numberOf(standing)
 	if err := st.putRequest(s, clinician, request); err != nil {
@@ -59,6 +58,12 @@ func checkRequest(s Lookup, args *ledgerapi.RequestAccessArgs) error {
 		return err
 	}
 	if _, err := emr.ParsePurpose("purpose", string(args.Purpose)); err != nil {
+		return err
+	}
+	if err := emr.CheckOnward("onward", args.Onward); err != nil {
+		return err
+	}
+	if err := checkWish(s, args); err != nil {
 		return err
 	}
 	if len(args.Note) > maxNote {
@@ -87,7 +92,7 @@ func newRequest(
 	return &emr.Request{
 		V: emr.DocumentVersion, ID: args.Request, Patient: record.Patient, Record: record.ID, By: clinician.ID,
 		Org: clinician.Org, Purpose: args.Purpose, Decision: v.decision, Reason: v.reason, Status: status, Made: s.Now(),
-		ByKeys: clinician.KeyVersion,
+		ByKeys: clinician.KeyVersion, Onward: args.Onward, Wish: args.Wish,
 	}
 }
 
@@ -109,9 +114,9 @@ func (st *statement) putRequest(s State, clinician *emr.Clinician, request *emr.
 		return err
 	}
 	entry := byTheClinician(clinician, request.Patient, emr.AuditRequest, id)
-	entry.Record, entry.Purpose = request.Record, request.Purpose
+	entry.Purpose = request.Purpose
 	entry.Decision, entry.Reason, entry.Consent = request.Decision, request.Reason, request.Consent
-	if err := audit(s, entry); err != nil {
+	if err := auditEach(s, wishedRecords(request.Record, request.Wish), entry); err != nil {
 		return err
 	}
 	return emit(s, ledgerapi.EventAccessRequested, ledgerapi.Event{ID: id, Record: request.Record})

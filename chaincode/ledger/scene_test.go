@@ -26,7 +26,12 @@ type scene struct {
 	record  *emr.Manifest
 	// delegate signs for the patient where a test wants one.
 	delegate *ledgertest.Patient
+	// more are further records, a private and a low one, where a test wants them.
+	more []*emr.Manifest
 }
+
+func (s *scene) extra() emr.RecordID { return s.more[0].Record }
+func (s *scene) low() emr.RecordID   { return s.more[1].Record }
 
 func newScene(t testing.TB) *scene {
 	t.Helper()

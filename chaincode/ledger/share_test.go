@@ -126,6 +126,7 @@ func lives(t *testing.T, check func(*ledgertest.Tx, string, []byte, any, error))
 	emergency(t, check)
 	amendments(t, check)
 	inspections(t, check)
+	granting(t, check)
 }
 
 // TestEveryPeerComputesTheSame runs each transaction of a whole share again on a
@@ -162,6 +163,7 @@ func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	emergency(t, check)
 	amendments(t, check)
 	inspections(t, check)
+	granting(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

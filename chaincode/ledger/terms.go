@@ -33,6 +33,9 @@ func checkTerms(terms *emr.GrantTerms, channel string, now emr.Time) error {
 	if terms.MaxUses > ledgerapi.MaxGrantUses {
 		return emr.Invalid("terms.maxUses", fmt.Sprintf("must be at most %d", ledgerapi.MaxGrantUses))
 	}
+	if err := checkDirectTerms(terms); err != nil || terms.Direct {
+		return err
+	}
 	if int(terms.Threshold) < ledgerapi.MinThreshold || int(terms.Threshold) > len(terms.Gateways) {
 		return emr.Invalid("terms.threshold",
 			fmt.Sprintf("must be at least %d and at most the number of gateways", ledgerapi.MinThreshold))
@@ -165,6 +168,11 @@ func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
 			Code: emr.CodeRule, Reason: emr.ReasonOrganisation, Field: "terms.grantee", Message: emr.ReasonOrganisation.Explain(),
 		}
 	}
+	if terms.Direct && terms.ReaderHybrid != hybridHash(grantee) {
+		return nil, &emr.Error{
+			Code: emr.CodeStale, Reason: emr.ReasonReaderKey, Field: "terms.readerHybrid", Message: "is not that of the grantee's current hybrid key",
+		}
+	}
 	if !bytes.Equal(grantee.Reading, terms.Reader) {
 		return nil, &emr.Error{
 			Code: emr.CodeStale, Reason: emr.ReasonReaderKey, Field: "terms.reader", Message: "is not the grantee's current reading key",
@@ -182,29 +190,30 @@ func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
 
 // checkCoverage checks that scope and records are the patient's, that the records
 // are of the scope, and that the grantee's level covers them.
-func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) error {
+// It returns the scope.
+func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) (*emr.Scope, error) {
 	scope, err := scopeOf(s, terms.Patient, terms.Scope, terms.Epoch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tooLow := emr.Refused(emr.ReasonLevel, "the grantee's level is below that of what is granted")
 	if len(terms.Records) == 0 && !grantee.Level.Covers(scope.Level) {
-		return tooLow
+		return nil, tooLow
 	}
 	for _, id := range terms.Records {
 		record, err := require(s, ledgerapi.RecordKey(id), versionOfRecord)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if record.Patient != terms.Patient { // as of one that nobody has
-			return missing(ledgerapi.TypeRecord)
+			return nil, missing(ledgerapi.TypeRecord)
 		}
 		if record.Scope != scope.ID {
-			return missing(ledgerapi.TypeRecord + " in the scope")
+			return nil, missing(ledgerapi.TypeRecord + " in the scope")
 		}
 		if !grantee.Level.Covers(record.Level) {
-			return tooLow
+			return nil, tooLow
 		}
 	}
-	return nil
+	return scope, nil
 }

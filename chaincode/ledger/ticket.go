@@ -5,7 +5,6 @@ package ledger
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -34,7 +33,7 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
-	on, err := basisOf(s, record.Patient, d.Grant, d.Session)
+	on, err := basisOf(s, record, d.Grant, d.Session, d.Onward)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +162,9 @@ func fillTicket(r Reader, ticket *ledgerapi.Ticket, p *presented, org emr.OrgID)
 		return err
 	}
 	ticket.Manifest = *view
+	if err := fillStatements(ticket, p); err != nil {
+		return err
+	}
 	if p.presenter.clinician != nil {
 		ticket.Reader = *p.presenter.clinician
 	}
@@ -173,29 +175,7 @@ func fillTicket(r Reader, ticket *ledgerapi.Ticket, p *presented, org emr.OrgID)
 		return nil
 	}
 	ticket.Grant = *p.on.grant
-	ticket.Fragment, err = fragmentOf(r, p.on.grant, org)
-	return err
-}
-
-// fragmentOf returns an organisation's own fragment of a grant; zero when the
-// grant gives it none.
-func fragmentOf(r Reader, grant *emr.Grant, org emr.OrgID) (emr.SealedFragment, error) {
-	at, found := slices.BinarySearch(grant.Terms.Gateways, org)
-	if !found {
-		return emr.SealedFragment{}, nil
-	}
-	_, action, err := privateAction(r, ledgerapi.FragmentKey(grant.ID))
-	if err != nil {
-		return emr.SealedFragment{}, err
-	}
-	var args ledgerapi.GrantAccessArgs
-	if err := emr.DecodeCanonical(action.Args, &args); err != nil {
-		return emr.SealedFragment{}, fmt.Errorf("ledger: stored grant cannot be read: %s", err.Error())
-	}
-	if len(args.Fragments) != len(grant.Terms.Gateways) {
-		return emr.SealedFragment{}, fmt.Errorf("ledger: stored grant lacks fragments")
-	}
-	return args.Fragments[at], nil
+	return fillSecret(r, ticket, org)
 }
 
 // privateAction reads a signed action from private data. A peer that does not

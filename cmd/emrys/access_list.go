@@ -111,9 +111,10 @@ func writeGrants(w io.Writer, found *accesses) {
 	var rows [][]string
 	for i := range found.Grants {
 		g := &found.Grants[i]
+		t := g.Effective()
 		rows = append(rows, []string{
-			string(g.ID), string(g.Terms.Grantee), string(g.Terms.Org), covers(&g.Terms), purposes(g.Terms.Purposes),
-			grantState(g, time.Now()), when(g.Terms.Until), uses(g.Terms.MaxUses),
+			string(g.ID), string(t.Grantee), string(t.Org), covers(&t), purposes(t.Purposes),
+			grantState(g, time.Now()), when(t.Until), uses(t.MaxUses),
 		})
 	}
 	table(w, []string{"GRANT", "TO", "ORGANISATION", "COVERS", "PURPOSES", "STATE", "UNTIL", "USES"}, rows)
@@ -141,8 +142,11 @@ func purposes(list []emr.Purpose) string {
 
 // grantState is the stored state, or that the time is over.
 func grantState(g *emr.Grant, now time.Time) string {
-	if g.Status == emr.GrantLive && g.Terms.Until <= emr.TimeOf(now) {
+	switch {
+	case g.Status == emr.GrantLive && g.Effective().Until <= emr.TimeOf(now):
 		return "expired"
+	case g.Status == emr.GrantLive && g.Ready > emr.TimeOf(now):
+		return string(emr.GrantWaiting)
 	}
 	return string(g.Status)
 }

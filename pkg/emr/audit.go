@@ -56,6 +56,12 @@ const (
 	AuditLogRead AuditKind = "log.read" // an inspector asked to read the log of a patient, a record, an actor or an organisation
 	// AuditSuspension names no patient; Ref is the disclosure.
 	AuditSuspension AuditKind = "accounting.suspended" // a disclosure was withheld from the patient's accounting (deny), or listed again (permit)
+
+	// Asking, granting and signing off.
+	AuditNarrowed  AuditKind = "access.narrowed"  // the patient took back a part of a grant
+	AuditConfirmed AuditKind = "access.confirmed" // somebody else confirmed a wide grant
+	AuditGrantRule AuditKind = "grant.rule"       // the patient set a rule about wide grants (permit), asked for a looser one (ask), or it was confirmed (permit)
+	AuditSignOff   AuditKind = "record.signed"    // a clinician signed a record off (permit), or refused to (deny)
 )
 
 // ActorPatient stands for the patient in the field Actor of an audit entry.
@@ -81,7 +87,7 @@ type AuditEntry struct {
 	Purpose  Purpose  `json:"purpose"`
 	Decision Decision `json:"decision"`
 	Reason   Reason   `json:"reason"`
-	// Ref is the id of the request, grant, disclosure, emergency session, amendment or inspection concerned.
+	// Ref is the id of the request, grant, disclosure, emergency session, amendment, inspection or sign-off (a record's id) concerned.
 	Ref string `json:"ref"`
 	// Consent is the version of the standing consent that the decision was made
 	// from, or that was put; absent when the patient had none.
@@ -103,6 +109,8 @@ func (k AuditKind) Chained() bool {
 		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
 		AuditEmergencyContested, AuditEmergencyPlan,
 		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased,
+		// Asking, granting and signing off.
+		AuditNarrowed, AuditConfirmed, AuditGrantRule,
 		// A patient's home.
 		AuditHome,
 		AuditLogRead:

@@ -143,6 +143,23 @@ const (
 	ReasonInspector Reason = "inspector"
 	// ReasonInspectorOrg: a privacy officer reads the logs of the own organisation alone.
 	ReasonInspectorOrg Reason = "inspector-other-organisation"
+
+	// Asking, granting and signing off.
+
+	// ReasonNoOnward: onward use was declared, and the grant or the record's label forbids it.
+	ReasonNoOnward Reason = "no-onward"
+	// ReasonNarrowed: the patient gave a part of what was asked for.
+	ReasonNarrowed Reason = "narrowed"
+	// ReasonGrantWaiting: by the patient's own rule the grant needs a confirmation, or the time after it.
+	ReasonGrantWaiting Reason = "grant-waiting"
+	// ReasonNotConfirmer: the signer is not one who may confirm this.
+	ReasonNotConfirmer Reason = "not-a-confirmer"
+	// ReasonNotSignedOff: the grant gives records that are signed off, and this one is not.
+	ReasonNotSignedOff Reason = "not-signed-off"
+	// ReasonSignOffOrder: it is another clinician's turn to sign.
+	ReasonSignOffOrder Reason = "sign-off-order"
+	// ReasonSignOffOver: the sign-off was refused by somebody, or is complete.
+	ReasonSignOffOver Reason = "sign-off-over"
 )
 
 // explanation is one plain sentence for people about a reason.
@@ -213,6 +230,13 @@ func explanations() []explanation {
 		// Inspections of the log.
 		{ReasonInspector, "the inspector's role gives the right to read this log"},
 		{ReasonInspectorOrg, "a privacy officer reads the logs of the own organisation alone"},
+		{ReasonNoOnward, "what is given here may not be shared on, or read for somebody else"},
+		{ReasonNarrowed, "the patient has given a part of what was asked for"},
+		{ReasonGrantWaiting, "the grant waits for its confirmation, as the patient's own rule demands"},
+		{ReasonNotConfirmer, "the signer is not one who may confirm this"},
+		{ReasonNotSignedOff, "the record has not been signed off by all who are to sign it"},
+		{ReasonSignOffOrder, "it is another clinician's turn to sign the record off"},
+		{ReasonSignOffOver, "the sign-off of the record is over"},
 	}
 }
 

@@ -267,6 +267,10 @@ func TestGrantTermsHashChangesWithEveryField(t *testing.T) {
 		"maxUses":   func(g *emr.GrantTerms) { g.MaxUses = 9 },
 		"threshold": func(g *emr.GrantTerms) { g.Threshold = 3 },
 		"gateways":  func(g *emr.GrantTerms) { g.Gateways = []emr.OrgID{"A", "D"} },
+		"noOnward":  func(g *emr.GrantTerms) { g.NoOnward = true },
+		"signedOff": func(g *emr.GrantTerms) { g.SignedOff = true },
+		"direct":    func(g *emr.GrantTerms) { g.Direct = true },
+		"hybrid":    func(g *emr.GrantTerms) { g.ReaderHybrid = emr.Digest{1} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

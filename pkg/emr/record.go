@@ -63,4 +63,6 @@ type Manifest struct {
 	Envelope []byte `json:"envelope"`
 	// Labels are the sensitivity labels, sorted, none twice; absent when there are none.
 	Labels []Label `json:"labels,omitempty"`
+	// Signers are to sign the record off, in this order; absent when nobody is.
+	Signers []Signer `json:"signers,omitempty"`
 }

@@ -38,6 +38,12 @@ type Request struct {
 	Consent uint32 `json:"consent,omitempty"`
 	// ByKeys is the version of the maker's keys that signed it.
 	ByKeys uint32 `json:"byKeys,omitempty"`
+	// Onward is what the maker declared; absent for the own use.
+	Onward Onward `json:"onward,omitempty"`
+	// Wish is what was asked for besides the record and purpose.
+	Wish *Wish `json:"wish,omitempty"`
+	// LeftOut is what the grant that answers it does not give; absent when it gives everything.
+	LeftOut *LeftOut `json:"leftOut,omitempty"`
 }
 
 // GrantTerms are what a patient signs when giving access. Their digest is bound
@@ -61,6 +67,14 @@ type GrantTerms struct {
 	MaxUses   uint32     `json:"maxUses"` // disclosures; 0 means no limit
 	Threshold uint8      `json:"threshold"`
 	Gateways  []OrgID    `json:"gateways"` // that hold a fragment, sorted
+	// NoOnward forbids the grantee to share on what is read.
+	NoOnward bool `json:"noOnward,omitempty"`
+	// SignedOff gives those records alone which all their signers have signed.
+	SignedOff bool `json:"signedOff,omitempty"`
+	// Direct gives the records named by keys sealed to the grantee's hybrid key, whose
+	// SHA-256 is ReaderHybrid. There are no fragments: Threshold is 0, Gateways empty.
+	Direct       bool   `json:"direct,omitempty"`
+	ReaderHybrid Digest `json:"readerHybrid,omitzero"`
 }
 
 // Hash is the SHA-256 of the label "EMRYS-GRANT-V1", a zero byte and the
@@ -79,6 +93,8 @@ type GrantStatus string
 const (
 	GrantLive    GrantStatus = "live"
 	GrantRevoked GrantStatus = "revoked"
+	// GrantWaiting: by the patient's rule it needs a confirmation, and gives nothing before.
+	GrantWaiting GrantStatus = "waiting"
 )
 
 // Grant is one grant of access. Key: GrantID. The key fragments stand in the
@@ -87,13 +103,25 @@ type Grant struct {
 	V     int        `json:"v"`
 	ID    GrantID    `json:"id"`
 	Terms GrantTerms `json:"terms"`
-	// Commitments holds the commitment of each gateway's fragment, in the order of Terms.Gateways.
+	// Commitments holds the commitment of each gateway's fragment, in the order of
+	// Terms.Gateways; of a direct grant, that of each record's sealed key, in the order of Terms.Records.
 	Commitments []Digest    `json:"commitments"`
 	Request     RequestID   `json:"request"` // it answers; may be empty
 	Action      Digest      `json:"action"`  // the patient's signed action
 	Status      GrantStatus `json:"status"`
 	Given       Time        `json:"given"`
 	Revoked     Time        `json:"revoked"`
+	// Limits is what a later narrowing left; absent while the terms hold as signed.
+	Limits *Limits `json:"limits,omitempty"`
+	// By is the delegate who signed it; absent when the patient did.
+	By Handle `json:"by,omitempty"`
+	// Apart tells that the private part is a GrantSecret, and not the signed action.
+	Apart bool `json:"apart,omitempty"`
+	// Confirmed is when somebody else confirmed it, and ConfirmedBy who: a handle, the
+	// patient's own for the second key, or a clinician id. Before Ready it gives nothing.
+	Confirmed   Time   `json:"confirmed,omitempty"`
+	ConfirmedBy string `json:"confirmedBy,omitempty"`
+	Ready       Time   `json:"ready,omitempty"`
 }
 
 // SealedFragment is one gateway's key fragment, sealed to its proxy key.
@@ -124,6 +152,12 @@ type Disclosure struct {
 	Until    Time     `json:"until"` // of the ticket, exclusive
 	// Consent is the version of the standing consent that it was decided from; absent without one.
 	Consent uint32 `json:"consent,omitempty"`
+	// Onward is what the reader declared; absent for the own use.
+	Onward Onward `json:"onward,omitempty"`
+	// NoOnward tells that what is read may not be shared on.
+	NoOnward bool `json:"noOnward,omitempty"`
+	// SignOff is how far the record's sign-off had come; absent when it has none.
+	SignOff SignOffStatus `json:"signOff,omitempty"`
 }
 
 // Hash is what a proxy binds its proof to: the SHA-256 of the label

@@ -31,5 +31,6 @@ func DocumentTypes() []string {
 		TypeEmergency, TypeEmergencyPlan, TypeEmergencyPlanVersion, TypeEmergencyRules, TypeEmergencyDuty, TypeAmendment, TypeHold,
 		TypeHomeMove, TypeHomeRelease, TypeRevokedCertificate,
 		TypeAuditByActor, TypeAuditByOrg, TypeInspection, TypeSeal, TypeSealHead, TypeSealLeaves, TypeSealed, TypeSuspension,
+		TypeGrantRule, TypeSignOff,
 	}
 }

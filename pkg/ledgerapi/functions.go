@@ -89,7 +89,7 @@ func SignedTransactions() []string {
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
-	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions(), auditTransactions())
+	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions(), auditTransactions(), grantingTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -133,7 +133,7 @@ func Queries() []string {
 		ListRevocations,
 		// The contract itself.
 		GetContract,
-	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries())
+	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries(), grantingQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -73,6 +73,10 @@ type RequestAccessArgs struct {
 	Record  emr.RecordID  `json:"record"`
 	Purpose emr.Purpose   `json:"purpose"`
 	Note    string        `json:"note"`
+	// Onward declares that it is not for the signer's own use.
+	Onward emr.Onward `json:"onward,omitempty"`
+	// Wish is what is asked for besides.
+	Wish *emr.Wish `json:"wish,omitempty"`
 }
 
 // RefuseAccessArgs refuses a pending request.
@@ -81,11 +85,13 @@ type RefuseAccessArgs struct {
 	Request emr.RequestID `json:"request"`
 }
 
-// GrantAccessArgs gives access. Fragments are in the order of Terms.Gateways.
+// GrantAccessArgs gives access. Fragments are in the order of Terms.Gateways. Of a
+// direct grant they are an empty list, and Direct is in the order of Terms.Records.
 type GrantAccessArgs struct {
 	Terms     emr.GrantTerms       `json:"terms"`
 	Request   emr.RequestID        `json:"request"` // it answers; may be empty
 	Fragments []emr.SealedFragment `json:"fragments"`
+	Direct    []emr.SealedKey      `json:"direct,omitempty"`
 }
 
 // RevokeAccessArgs takes a grant back.
@@ -103,6 +109,8 @@ type DiscloseArgs struct {
 	Grant      emr.GrantID      `json:"grant"`
 	Purpose    emr.Purpose      `json:"purpose"`
 	Session    emr.SessionID    `json:"session,omitzero"`
+	// Onward declares that it is not for the signer's own use.
+	Onward emr.Onward `json:"onward,omitempty"`
 }
 
 // OpenTicketArgs presents a ticket to the proxies.
@@ -128,6 +136,11 @@ type DecisionReceipt struct {
 	Until    emr.Time     `json:"until"` // of the ticket, when one was issued
 	// Consent is the version of the standing consent that it was decided from; absent without one.
 	Consent uint32 `json:"consent,omitempty"`
+	// NoOnward tells a reader that what is read may not be shared on.
+	NoOnward bool `json:"noOnward,omitempty"`
+	// SignOff tells a reader how far the record's sign-off has come: anything but signed
+	// is not final. Absent when the record has none.
+	SignOff emr.SignOffStatus `json:"signOff,omitempty"`
 }
 
 // Empty is the argument of a query that takes none.
@@ -282,6 +295,12 @@ type Ticket struct {
 	Reader emr.Clinician `json:"reader"`
 	// Fragment is the calling organisation's own key fragment; zero when it holds none.
 	Fragment emr.SealedFragment `json:"fragment"`
+	// Direct is the record's key sealed to the reader; zero but for a direct grant.
+	Direct emr.SealedKey `json:"direct,omitzero"`
+	// Statements travel with the record: whoever hands it out shows their texts.
+	Statements []emr.Statement `json:"statements,omitempty"`
+	// SignOff is the record's sign-off as it stands now; zero when it has none.
+	SignOff emr.SignOff `json:"signOff,omitzero"`
 }
 
 // Event is the payload of every chaincode event.
@@ -293,6 +312,6 @@ type Event struct {
 	Hospital emr.OrgID `json:"hospital"`
 	CID      string    `json:"cid"`
 	At       emr.Time  `json:"at"`
-	// IDs is set for EventDisclosedBatch in the place of ID.
+	// IDs is set for EventDisclosedBatch and EventGrantsGiven in the place of ID.
 	IDs []string `json:"ids,omitzero"`
 }

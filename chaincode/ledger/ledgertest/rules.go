@@ -44,6 +44,13 @@ func rules() map[string]rule {
 		ledgerapi.DisputeAmendment: anyOf(ledger.DisputeAmendment),
 		// The log itself.
 		ledgerapi.InspectLog: anyOf(ledger.InspectLog),
+		// Asking, granting and signing off.
+		ledgerapi.NarrowGrant:      anyOf(ledger.NarrowGrant),
+		ledgerapi.GrantBatch:       anyOf(ledger.GrantBatch),
+		ledgerapi.SetGrantRule:     anyOf(ledger.SetGrantRule),
+		ledgerapi.ConfirmGrantRule: anyOf(ledger.ConfirmGrantRule),
+		ledgerapi.ConfirmGrant:     anyOf(ledger.ConfirmGrant),
+		ledgerapi.SignOff:          anyOf(ledger.SignOff),
 		// Emergency sessions.
 		ledgerapi.SetEmergencyPlan: anyOf(ledger.SetEmergencyPlan),
 		ledgerapi.OpenEmergency:    anyOf(ledger.OpenEmergency),

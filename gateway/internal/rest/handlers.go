@@ -64,6 +64,13 @@ func (d *Door) handlers() map[string]handler {
 		"amendment.list":    paged(d.service.Amendments),
 		"amendment.get":     d.getAmendment,
 		"amendment.record":  d.recordAmendments,
+		// Asking, granting and signing off.
+		"grant.narrow":       d.relay,
+		"grant.batch":        d.relay,
+		"grant.confirm":      d.relay,
+		"grant-rule.set":     d.relay,
+		"grant-rule.confirm": d.relay,
+		"record.signoff":     d.relay,
 		// Emergency sessions.
 		"emergency.plan":     d.relay,
 		"emergency.open":     d.relay,

@@ -47,6 +47,21 @@ func signerOfLife(function string) signer {
 	case ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery:
 		return byEither
 	default:
+		return signerOfGranting(function)
+	}
+}
+
+// signerOfGranting is signerOf for asking, granting and signing off. Who confirms
+// may be the patient by the second key, or anybody whom the patient has named.
+func signerOfGranting(function string) signer {
+	switch function {
+	case ledgerapi.NarrowGrant, ledgerapi.GrantBatch, ledgerapi.SetGrantRule:
+		return byPatient
+	case ledgerapi.SignOff:
+		return byProfessional
+	case ledgerapi.ConfirmGrant, ledgerapi.ConfirmGrantRule:
+		return byEither
+	default:
 		return 0
 	}
 }

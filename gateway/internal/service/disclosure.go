@@ -225,7 +225,7 @@ func (s *Service) Ciphertext(ctx context.Context, who Principal, id emr.Disclosu
 	if ticket.Session != "" {
 		return nil, errNoFragments
 	}
-	if err := s.checkLive(ctx, ticket.Grant); err != nil {
+	if err := s.checkLive(ctx, &ticket); err != nil {
 		return nil, err
 	}
 	if err := s.refuseInactive(ctx, who); err != nil {
@@ -266,20 +266,28 @@ func (s *Service) ownTicket(ctx context.Context, who Principal, id emr.Disclosur
 	return ticket, nil
 }
 
-// checkLive refuses the content of a ticket whose grant has been taken back since.
-func (s *Service) checkLive(ctx context.Context, id emr.GrantID) error {
-	if id == "" {
+// checkLive refuses the content of a ticket whose grant has been taken back since,
+// as a whole or as far as the ticket goes.
+func (s *Service) checkLive(ctx context.Context, ticket *emr.Disclosure) error {
+	if ticket.Grant == "" {
 		return nil
 	}
 	var grant emr.Grant
-	if err := s.ports.Ledger.Query(ctx, ledgerapi.GetGrant, ledgerapi.GrantQuery{Grant: id}, &grant); err != nil {
+	if err := s.ports.Ledger.Query(ctx, ledgerapi.GetGrant, ledgerapi.GrantQuery{Grant: ticket.Grant}, &grant); err != nil {
 		return err
 	}
+	terms := grant.Effective()
 	switch {
 	case grant.Status != emr.GrantLive:
 		return emr.Refused(emr.ReasonRevoked, emr.ReasonRevoked.Explain())
-	case s.now() >= grant.Terms.Until:
+	case s.now() >= terms.Until:
 		return emr.Refused(emr.ReasonExpired, emr.ReasonExpired.Explain())
+	case !terms.Covers(ticket.Record):
+		return emr.Refused(emr.ReasonNotCovered, emr.ReasonNotCovered.Explain())
+	case !slices.Contains(terms.Purposes, ticket.Purpose):
+		return emr.Refused(emr.ReasonPurpose, emr.ReasonPurpose.Explain())
+	case ticket.Onward != "" && terms.NoOnward:
+		return emr.Refused(emr.ReasonNoOnward, emr.ReasonNoOnward.Explain())
 	default:
 		return nil
 	}

@@ -117,6 +117,28 @@ func laterRequestOf(function string) any {
 	case ledgerapi.DisputeAmendment:
 		return new(ledgerapi.DisputeAmendmentArgs)
 	default:
+		return grantingRequestOf(function)
+	}
+}
+
+// grantingRequestOf is requestOf for asking, granting and signing off.
+func grantingRequestOf(function string) any {
+	switch function {
+	case ledgerapi.NarrowGrant:
+		return new(ledgerapi.NarrowGrantArgs)
+	case ledgerapi.GrantBatch:
+		return new(ledgerapi.GrantBatchArgs)
+	case ledgerapi.SetGrantRule:
+		return new(ledgerapi.SetGrantRuleArgs)
+	case ledgerapi.ProveSecondKey:
+		return new(ledgerapi.ProveSecondKeyArgs)
+	case ledgerapi.ConfirmGrantRule:
+		return new(ledgerapi.ConfirmGrantRuleArgs)
+	case ledgerapi.ConfirmGrant:
+		return new(ledgerapi.ConfirmGrantArgs)
+	case ledgerapi.SignOff:
+		return new(ledgerapi.SignOffArgs)
+	default:
 		return nil
 	}
 }
