@@ -189,6 +189,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
+	erasureThroughTheAdapter(t, r, called, p, author, &scope, do, ask)
 	auditThroughTheAdapter(t, r, p, m.Record, read.Disclosure, do, ask)
 	called[ledgerapi.SealReadings], called[ledgerapi.SuspendAccounting] = true, true
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
@@ -206,6 +207,10 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
+		// Erasure.
+		ledgerapi.EventScopeRolled, ledgerapi.EventRecordRegistered, ledgerapi.EventRecordRegistered, ledgerapi.EventIntegrity,
+		ledgerapi.EventErasureDenied, ledgerapi.EventAccessRequested, ledgerapi.EventErasureOrdered, ledgerapi.EventErasureContinued,
+		ledgerapi.EventErasureConfirmed,
 		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,

@@ -124,7 +124,7 @@ func answerRequest(s State, args *ledgerapi.GrantAccessArgs) error {
 	if request.By != args.Terms.Grantee {
 		return &emr.Error{Code: emr.CodeRule, Field: "request", Message: "request was made by somebody else than the grantee"}
 	}
-	record, err := require(s, ledgerapi.RecordKey(request.Record), versionOfRecord)
+	record, err := liveRecord(s, request.Record)
 	if err != nil {
 		return err
 	}
@@ -190,6 +190,9 @@ func ownGrant(s Lookup, patient emr.Handle, id emr.GrantID) (*emr.Grant, error) 
 	}
 	if grant.Terms.Patient != patient {
 		return nil, missing(ledgerapi.TypeGrant)
+	}
+	if grant.Status == emr.GrantEnded {
+		return nil, &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonGrantEnded, Message: "grant has ended already"}
 	}
 	if grant.Status != emr.GrantLive {
 		return nil, &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonRevoked, Message: "grant is already revoked"}

@@ -162,6 +162,7 @@ func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	emergency(t, check)
 	amendments(t, check)
 	inspections(t, check)
+	erasures(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

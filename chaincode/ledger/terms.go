@@ -192,7 +192,7 @@ func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) erro
 		return tooLow
 	}
 	for _, id := range terms.Records {
-		record, err := require(s, ledgerapi.RecordKey(id), versionOfRecord)
+		record, err := liveRecord(s, id)
 		if err != nil {
 			return err
 		}

@@ -105,7 +105,8 @@ func (k AuditKind) Chained() bool {
 		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased,
 		// A patient's home.
 		AuditHome,
-		AuditLogRead:
+		AuditLogRead,
+		AuditErasureOrdered, AuditScopeRolled:
 		return true
 	default:
 		return false

@@ -153,7 +153,7 @@ type explanation struct {
 
 // explanations is the list of reasons, each with its sentence.
 func explanations() []explanation {
-	return []explanation{
+	return append([]explanation{
 		{ReasonGrant, "a grant of the patient covers it"},
 		{ReasonOwner, "it is the patient's own record"},
 		{ReasonNoGrant, "no grant of the patient covers it; ask for access first"},
@@ -213,7 +213,7 @@ func explanations() []explanation {
 		// Inspections of the log.
 		{ReasonInspector, "the inspector's role gives the right to read this log"},
 		{ReasonInspectorOrg, "a privacy officer reads the logs of the own organisation alone"},
-	}
+	}, erasureExplanations()...)
 }
 
 // Reasons returns every reason.

@@ -79,6 +79,8 @@ type GrantStatus string
 const (
 	GrantLive    GrantStatus = "live"
 	GrantRevoked GrantStatus = "revoked"
+	// GrantEnded: its records were erased, or its scope's epoch ended.
+	GrantEnded GrantStatus = "ended"
 )
 
 // Grant is one grant of access. Key: GrantID. The key fragments stand in the
@@ -93,7 +95,7 @@ type Grant struct {
 	Action      Digest      `json:"action"`  // the patient's signed action
 	Status      GrantStatus `json:"status"`
 	Given       Time        `json:"given"`
-	Revoked     Time        `json:"revoked"`
+	Revoked     Time        `json:"revoked"` // or ended
 }
 
 // SealedFragment is one gateway's key fragment, sealed to its proxy key.

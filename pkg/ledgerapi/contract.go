@@ -31,5 +31,6 @@ func DocumentTypes() []string {
 		TypeEmergency, TypeEmergencyPlan, TypeEmergencyRules, TypeEmergencyDuty, TypeAmendment, TypeHold,
 		TypeHomeMove, TypeHomeRelease, TypeRevokedCertificate,
 		TypeAuditByActor, TypeAuditByOrg, TypeInspection, TypeSeal, TypeSealHead, TypeSealLeaves, TypeSealed, TypeSuspension,
+		TypeErasure, TypeErasurePart, TypeErasureReceipt, TypeRetention, TypeIntegrity,
 	}
 }
