@@ -33,7 +33,7 @@ func (s *scene) erased(t testing.TB, record emr.RecordID) emr.ErasureID {
 
 func (s *scene) erasure(t testing.TB, id emr.ErasureID) *ledgerapi.ErasureView {
 	t.Helper()
-	view, err := ledger.GetErasure(s.Query(s.Orgs[ledgertest.HospitalC]), ledgerapi.ErasureQuery{Erasure: id})
+	view, err := ledger.GetErasure(s.Query(s.Orgs[ledgertest.HospitalB]), ledgerapi.ErasureQuery{Erasure: id})
 	require.NoError(t, err)
 	return view
 }
