@@ -208,9 +208,9 @@ func (m *ends) restore(rt *rapid.T) {
 	if v.erased || v.rekeyed {
 		m.OverwritePrivate(ledgerapi.ManifestKey(v.manifest.Record), v.backup)
 	}
-	again := m.Manifest(m.t, m.author, m.scene.scope, v.manifest.Class)
+	again := m.Manifest(m.t, m.author, m.scope, v.manifest.Class)
 	again.CID = v.manifest.CID
-	m.Complete(m.t, again, m.author, m.scene.scope)
+	m.Complete(m.t, again, m.author, m.scope)
 	_, err := m.Try(m.t, m.author, ledgerapi.RegisterRecord, again)
 	require.Contains(m.t, []emr.Code{emr.CodeExists, emr.CodeGone}, emr.CodeOf(err))
 }

@@ -131,7 +131,7 @@ func owesFor(s Lookup, order *emr.Erasure, org emr.OrgID) (bool, error) {
 		return false, err
 	}
 	holder, err := holderOf(s, parts, org)
-	return err == nil && !(holder.Done && order.Next == ""), err
+	return err == nil && (!holder.Done || order.Next != ""), err
 }
 
 // ListLeftovers lists the patient's grants that name closed versions only and are

@@ -64,12 +64,17 @@ func checkPrivateManifest(r Reader, record *emr.Record) (ledgerapi.ManifestVerdi
 	case value == nil:
 		return ledgerapi.ManifestAbsent, nil
 	}
-	var signed emr.SignedAction
 	sum := sha256.Sum256(value)
-	if !bytes.Equal(sum[:], hash) || emr.Decode(value, &signed) != nil || signed.Digest() != record.Manifest {
-		return ledgerapi.ManifestDiffers, nil
+	if bytes.Equal(sum[:], hash) && isAction(value, record.Manifest) {
+		return ledgerapi.ManifestMatches, nil
 	}
-	return ledgerapi.ManifestMatches, nil
+	return ledgerapi.ManifestDiffers, nil
+}
+
+// isAction tells whether a stored value is the signed action of a digest.
+func isAction(value []byte, digest emr.Digest) bool {
+	var signed emr.SignedAction
+	return emr.Decode(value, &signed) == nil && signed.Digest() == digest
 }
 
 // ReportIntegrity commits what an organisation found of its own copy of a record,

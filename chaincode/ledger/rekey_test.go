@@ -37,7 +37,7 @@ func TestARekeyedVersionGivesNothingAndItsSuccessorTakesItsPlace(t *testing.T) {
 			require.Equal(t, emr.ReasonRekeyed, s.check(t, ledgertest.Regulator, ticket).Reason)
 			s.nobodyReads(t, s.record.Record, grant.Terms.Grant, session, emr.ReasonRekeyed)
 			record := s.getRecord(t, m.Record)
-			require.Equal(t, []any{true, s.record.Record, s.record.Record, ledgertest.HospitalA, uint32(2), emr.ClinicianID(author.ID)},
+			require.Equal(t, []any{true, s.record.Record, s.record.Record, ledgertest.HospitalA, uint32(2), author.ID},
 				[]any{record.Rekeys, record.Previous, record.Series, record.Hospital, record.Version, record.Author})
 			old := s.getRecord(t, s.record.Record)
 			require.Equal(t, []any{emr.RecordRekeyed, m.Record}, []any{old.Status, old.SupersededBy})
