@@ -34,6 +34,7 @@ func readers() map[string]reader {
 		ledgerapi.TypeRequest: reads(versionOfRequest), ledgerapi.TypeGrant: reads(versionOfGrant),
 		ledgerapi.TypeDisclosure: reads(versionOfDisclosure), ledgerapi.TypeRoster: reads(versionOfRoster),
 		ledgerapi.TypeAuditHead: reads(versionOfHead), ledgerapi.TypeAuditByPatient: entries, ledgerapi.TypeAuditByRecord: entries,
+		ledgerapi.TypeAuditByActor: entries, ledgerapi.TypeAuditByOrg: entries,
 		ledgerapi.TypeAuditByClinician: entries, ledgerapi.TypeConstitution: reads(versionOfConstitution),
 		ledgerapi.TypeProposal: reads(versionOfProposal), ledgerapi.TypeAdmission: reads(versionOfAdmission),
 		ledgerapi.TypeRelease: reads(versionOfRelease), ledgerapi.TypeConsent: reads(versionOfConsent),
@@ -50,5 +51,9 @@ func readers() map[string]reader {
 		ledgerapi.TypeSealLeaves: reads(versionOfLeaves), ledgerapi.TypeSealed: reads(versionOfSealed),
 		ledgerapi.TypeSuspension: reads(versionOfSuspension),
 		ledgerapi.TypeAction:     reads(func(*ledgerapi.SpentAction) int { return emr.DocumentVersion }),
+		ledgerapi.TypeErasure: reads(versionOfErasure), ledgerapi.TypeErasurePart: reads(versionOfPart),
+		ledgerapi.TypeErasureReceipt: reads(versionOfReceipt), ledgerapi.TypeRetention: reads(versionOfRetention),
+		ledgerapi.TypeIntegrity: reads(versionOfIntegrity),
+		ledgerapi.TypeAction:    reads(func(*ledgerapi.SpentAction) int { return emr.DocumentVersion }),
 	}
 }

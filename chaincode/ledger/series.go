@@ -146,7 +146,7 @@ func authorOf(s Lookup, record *emr.Record) (*emr.Clinician, error) {
 	if !strings.HasPrefix(string(record.Author), emr.HandlePrefix) {
 		return clinicianOf(s, record.Author, record.AuthorKeys)
 	}
-	patient, err := require(s, ledgerapi.PatientKey(record.Patient), versionOfPatient)
+	patient, err := requirePatient(s, record.Patient)
 	if err != nil {
 		return nil, err
 	}
