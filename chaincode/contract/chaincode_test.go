@@ -189,6 +189,7 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
+	erasureThroughTheAdapter(t, r, called, p, author, &scope, do, ask)
 	auditThroughTheAdapter(t, r, p, m.Record, read.Disclosure, do, ask)
 	called[ledgerapi.SealReadings], called[ledgerapi.SuspendAccounting] = true, true
 	grantingThroughTheAdapter(t, r, p, author, &scope, m.Record, do, ask)
@@ -207,6 +208,10 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
+		// Erasure.
+		ledgerapi.EventScopeRolled, ledgerapi.EventRecordRegistered, ledgerapi.EventRecordRegistered, ledgerapi.EventIntegrity,
+		ledgerapi.EventErasureDenied, ledgerapi.EventAccessRequested, ledgerapi.EventErasureOrdered, ledgerapi.EventErasureContinued,
+		ledgerapi.EventErasureConfirmed,
 		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
 		// Asking, granting and signing off.
 		ledgerapi.EventGrantRule, ledgerapi.EventGrantsGiven, ledgerapi.EventAccessNarrowed, ledgerapi.EventAccessGranted,

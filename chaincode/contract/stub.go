@@ -214,6 +214,15 @@ func (v *view) GetPrivate(key ledgerapi.Key) ([]byte, error) {
 	return present(v.stub.GetPrivateData(ledgerapi.Collection, name))
 }
 
+// PrivateHash implements ledger.Reader.
+func (v *view) PrivateHash(key ledgerapi.Key) ([]byte, error) {
+	name, err := v.name(key)
+	if err != nil {
+		return nil, err
+	}
+	return present(v.stub.GetPrivateDataHash(ledgerapi.Collection, name))
+}
+
 // Scan implements ledger.Reader over a paginated query, which Fabric refuses in a
 // transaction that writes. Fabric's bookmark is the key to go on with.
 func (v *view) Scan(

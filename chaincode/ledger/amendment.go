@@ -61,14 +61,14 @@ func checkAsking(s Lookup, patient *emr.Patient, args *ledgerapi.AskAmendmentArg
 	if existing != nil {
 		return nil, emr.E(emr.CodeExists, "amendment is already asked for")
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := recordOf(s, args.Record)
 	if err != nil {
 		return nil, err
 	}
 	if record.Patient != patient.Handle {
 		return nil, missing(ledgerapi.TypeRecord)
 	}
-	return record, nil
+	return record, notErased(record)
 }
 
 // checkSaid refuses a text that says nothing, or too much.
@@ -146,6 +146,13 @@ func checkAnswer(s Lookup, clinician *emr.Clinician, amendment *emr.Amendment, a
 	case amendment.Status != emr.AmendmentAsked:
 		return emr.E(emr.CodeExists, "amendment is already "+string(amendment.Status))
 	}
+	record, err := recordOf(s, amendment.Record)
+	if err != nil {
+		return err
+	}
+	if err := notErased(record); err != nil {
+		return err
+	}
 	if !args.Accept {
 		if args.Version != "" {
 			return emr.Invalid("version", "must be empty when the amendment is denied")
@@ -155,16 +162,12 @@ func checkAnswer(s Lookup, clinician *emr.Clinician, amendment *emr.Amendment, a
 	if err := checkStatement(args.Text); err != nil {
 		return err
 	}
-	return checkCorrection(s, amendment, args.Version)
+	return checkCorrection(s, amendment, record, args.Version)
 }
 
 // checkCorrection checks that a version is a later one of the record that is to be corrected.
-func checkCorrection(s Lookup, amendment *emr.Amendment, version emr.RecordID) error {
+func checkCorrection(s Lookup, amendment *emr.Amendment, old *emr.Record, version emr.RecordID) error {
 	if err := emr.CheckID("version", version); err != nil {
-		return err
-	}
-	old, err := require(s, ledgerapi.RecordKey(amendment.Record), versionOfRecord)
-	if err != nil {
 		return err
 	}
 	corrected, err := require(s, ledgerapi.RecordKey(version), versionOfRecord)
@@ -197,17 +200,28 @@ func DisputeAmendment(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case amendment.Patient != patient.Handle:
-		return nil, missing(ledgerapi.TypeAmendment)
-	case amendment.Status != emr.AmendmentDenied:
-		return nil, emr.E(emr.CodeRule, "only a denial can be disputed: amendment is "+string(amendment.Status))
-	case amendment.Disputed != 0:
-		return nil, emr.E(emr.CodeExists, "denial is already disputed")
+	if err := checkDispute(s, patient, amendment); err != nil {
+		return nil, err
 	}
 	amendment.Disputed, amendment.Dispute = s.Now(), st.digest
 	entry := byThePatient(patient, emr.AuditAmendmentDisputed, string(amendment.ID))
 	return st.putAmendment(s, amendment, entry, ledgerapi.EventAmendmentDisputed)
+}
+
+func checkDispute(s Lookup, patient *emr.Patient, amendment *emr.Amendment) error {
+	switch {
+	case amendment.Patient != patient.Handle:
+		return missing(ledgerapi.TypeAmendment)
+	case amendment.Status != emr.AmendmentDenied:
+		return emr.E(emr.CodeRule, "only a denial can be disputed: amendment is "+string(amendment.Status))
+	case amendment.Disputed != 0:
+		return emr.E(emr.CodeExists, "denial is already disputed")
+	}
+	record, err := recordOf(s, amendment.Record)
+	if err != nil {
+		return err
+	}
+	return notErased(record)
 }
 
 // GetAmendment returns an amendment.

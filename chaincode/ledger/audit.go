@@ -86,12 +86,12 @@ func placesOf(entry *emr.AuditEntry) []place {
 }
 
 // actorOf returns who is named as acting: the patient by the handle, and nobody for
-// an administrator, whom the ledger does not know by name.
+// an administrator or a gateway, whom the ledger does not know by name.
 func actorOf(entry *emr.AuditEntry) string {
 	switch entry.Actor {
 	case emr.ActorPatient:
 		return string(entry.Patient)
-	case emr.ActorAdmin:
+	case emr.ActorAdmin, emr.ActorGateway:
 		return ""
 	default:
 		return entry.Actor

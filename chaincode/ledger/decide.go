@@ -52,6 +52,8 @@ func denialOfGrant(
 		return emr.ReasonNotGrantee
 	case terms.Patient != record.Patient || terms.Scope != record.Scope || !terms.Covers(record.ID):
 		return emr.ReasonNotCovered
+	case grant.Status == emr.GrantEnded:
+		return emr.ReasonGrantEnded
 	case grant.Status == emr.GrantRevoked:
 		return emr.ReasonRevoked
 	case grant.Status != emr.GrantLive, now < grant.Ready:
@@ -108,6 +110,9 @@ func decideRequest(a *asking, now emr.Time) (verdict, emr.GrantID) {
 	if reason := denialOfPerson(a.clinician, a.record, a.purpose); reason != "" {
 		return deny(reason), ""
 	}
+	if reason := a.record.Status.Denial(); reason != "" {
+		return deny(reason), ""
+	}
 	said := sayOf(a.standing, a.clinician, a.record, a.purpose, now)
 	if said.Decision == emr.Deny {
 		return deny(said.Reason), ""
@@ -133,13 +138,16 @@ func decideRequest(a *asking, now emr.Time) (verdict, emr.GrantID) {
 // decideReading decides whether a clinician may read a record on the basis of a
 // grant or of an emergency session. A deny of the standing consent beats every
 // grant. Uses are counted elsewhere. Superseded versions may be read: a grant that
-// covers one still covers it. A session takes the place of the patient's consent,
+// covers one still covers it. What is erased or re-keyed nobody reads, on no ground. A session takes the place of the patient's consent,
 // who declines it in the emergency plan, and of nothing else: role and level, which
 // are the word of the clinician's own hospital, hold in an emergency too.
 func decideReading(
 	clinician *emr.Clinician, record *emr.Record, purpose emr.Purpose, on *basis, now emr.Time,
 ) verdict {
 	if reason := denialOfPerson(clinician, record, purpose); reason != "" {
+		return deny(reason)
+	}
+	if reason := record.Status.Denial(); reason != "" {
 		return deny(reason)
 	}
 	if on.emergency {
@@ -169,7 +177,10 @@ func decideReading(
 }
 
 // decideOwnReading decides whether a patient may read an own record.
-func decideOwnReading(purpose emr.Purpose) verdict {
+func decideOwnReading(record *emr.Record, purpose emr.Purpose) verdict {
+	if reason := record.Status.Denial(); reason != "" {
+		return deny(reason)
+	}
 	if !emr.RolePatient.MayUse(purpose) {
 		return deny(emr.ReasonPurpose)
 	}
@@ -190,7 +201,7 @@ func decideTicket(
 	case now >= d.Until:
 		return deny(emr.ReasonTicketExpired)
 	case presenter.patient != nil:
-		return decideOwnReading(d.Purpose)
+		return decideOwnReading(record, d.Purpose)
 	default:
 		return decideReading(presenter.clinician, record, d.Purpose, on, now)
 	}

@@ -40,14 +40,14 @@ func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*
 	if args.Grant != "" || args.Session != "" {
 		return nil, emr.Invalid("grant", "grant and session must be empty for a patient's own reading")
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := recordOf(s, args.Record)
 	if err != nil {
 		return nil, err
 	}
 	if record.Patient != patient.Handle {
 		return nil, missing(ledgerapi.TypeRecord)
 	}
-	d := newDisclosure(s, st, record, args, decideOwnReading(args.Purpose))
+	d := newDisclosure(s, st, record, args, decideOwnReading(record, args.Purpose))
 	d.Reader = string(patient.Handle)
 	signOff, err := signOffOf(s, record.ID)
 	if err != nil {
@@ -65,7 +65,7 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	if err := checkDisclosure(s, args); err != nil {
 		return nil, err
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := recordOf(s, args.Record)
 	if err != nil {
 		return nil, err
 	}

@@ -144,6 +144,13 @@ func versionOfHold(h *emr.Hold) int           { return h.V }
 func versionOfGrantRule(g *emr.GrantRule) int { return g.V }
 func versionOfSignOff(s *emr.SignOff) int     { return s.V }
 
+// Erasure, retention and integrity.
+func versionOfErasure(e *emr.Erasure) int           { return e.V }
+func versionOfPart(p *emr.ErasurePart) int          { return p.V }
+func versionOfReceipt(r *emr.ErasureReceipt) int    { return r.V }
+func versionOfRetention(r *emr.Retention) int       { return r.V }
+func versionOfIntegrity(r *emr.IntegrityReport) int { return r.V }
+
 // emit sets the transaction's event.
 func emit(s State, name string, event ledgerapi.Event) error {
 	event.V, event.At = emr.DocumentVersion, s.Now()

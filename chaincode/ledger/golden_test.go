@@ -57,6 +57,7 @@ func everyKind(t *testing.T) map[string]ledgertest.Snapshot {
 	}
 	worlds["governance"] = governed(t).Snapshot()
 	worlds["audit"] = overseen(t).Snapshot()
+	worlds["erasure"] = ended(t).Snapshot()
 	return worlds
 }
 
@@ -68,6 +69,20 @@ func overseen(t *testing.T) *scene {
 	_, err := s.seal(t, ledgertest.HospitalB, namesOf(s.unsealed(t, ledgertest.HospitalB))...)
 	require.NoError(t, err)
 	require.Equal(t, emr.Permit, s.inspect(t, s.auditor(t), inspecting(emr.LogSubject{Patient: s.patient.Handle})).Decision)
+	return s
+}
+
+// ended is a scene in which records were re-keyed and erased, a scope was rolled, a
+// rule of retention set and a copy reported.
+func ended(t *testing.T) *scene {
+	t.Helper()
+	s := erasures(t, nil)
+	s.keeps(t, emr.RetentionRule{Class: emr.ClassOmics, MinDays: 1, MaxDays: 2})
+	first := s.Record(t, s.author, s.scope, emr.ClassMedicalImaging)
+	last := s.rekeyed(t, first)
+	_, err := told(t, s, s.Orgs[ledgertest.HospitalB].Gateway, ledger.ReportIntegrity,
+		ledgerapi.ReportIntegrityArgs{Record: last.Record, Finding: emr.FindingMissing})
+	require.NoError(t, err)
 	return s
 }
 
@@ -121,6 +136,7 @@ func pointers() []string {
 		ledgerapi.TypeEmergencyByPatient, ledgerapi.TypeEmergencyByClinician, ledgerapi.TypeEmergencyByOrg,
 		ledgerapi.TypeAmendmentByPatient, ledgerapi.TypeAmendmentByRecord,
 		ledgerapi.TypeWaitingGrant, ledgerapi.TypeSignOffTurn,
+		ledgerapi.TypeSeriesEnd, ledgerapi.TypeUsed, ledgerapi.TypeScopeKey, ledgerapi.TypeErasureByPatient, ledgerapi.TypeErasureByHolder,
 	}
 }
 
@@ -201,6 +217,7 @@ func readPrivate(t *testing.T, v *ledgertest.Value) {
 	require.NoError(t, err, v.Type)
 	args, known := map[string]any{
 		ledgerapi.RegisterPatient: &ledgerapi.RegisterPatientArgs{}, ledgerapi.RegisterRecord: &emr.Manifest{},
+		ledgerapi.RekeyRecord: &emr.Manifest{},
 		ledgerapi.GrantAccess: &ledgerapi.GrantAccessArgs{}, ledgerapi.RequestAccess: &ledgerapi.RequestAccessArgs{},
 		ledgerapi.OpenEmergency: &ledgerapi.OpenEmergencyArgs{}, ledgerapi.ReviewEmergency: &ledgerapi.ReviewEmergencyArgs{},
 		ledgerapi.ContestEmergency: &ledgerapi.ContestEmergencyArgs{}, ledgerapi.AskAmendment: &ledgerapi.AskAmendmentArgs{},

@@ -222,6 +222,9 @@ func ownGrant(s Lookup, patient emr.Handle, id emr.GrantID) (*emr.Grant, error) 
 	if grant.Terms.Patient != patient {
 		return nil, missing(ledgerapi.TypeGrant)
 	}
+	if grant.Status == emr.GrantEnded {
+		return nil, &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonGrantEnded, Message: "grant has ended already"}
+	}
 	if grant.Status == emr.GrantRevoked {
 		return nil, &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonRevoked, Message: "grant is already revoked"}
 	}

@@ -25,12 +25,15 @@ func HoldRecord(s State, args ledgerapi.HoldRecordArgs) (*ledgerapi.Receipt, err
 	if args.Hold != args.Ground.Valid() || !args.Hold && args.Ground != "" {
 		return nil, emr.Invalid("ground", "must be litigation, investigation or retention-duty for a hold, and empty for its end")
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := recordOf(s, args.Record)
 	if err != nil {
 		return nil, err
 	}
 	if record.Hospital != org.ID && org.Kind != emr.KindRegulator {
 		return nil, emr.E(emr.CodeForbidden, "the record is another hospital's")
+	}
+	if err := refuseClosed(record); err != nil {
+		return nil, err
 	}
 	hold, err := holdOf(s, record.ID)
 	if err != nil {

@@ -47,7 +47,7 @@ func SearchRecords(r Reader, q ledgerapi.SearchQuery) (*ledgerapi.RecordPage, er
 		return nil, err
 	}
 	items, bookmark, err := page(r, search, func(e Entry) (*emr.Record, step, error) {
-		record, err := require(r, ledgerapi.RecordKey(emr.RecordID(e.Value)), versionOfRecord)
+		record, err := recordOf(r, emr.RecordID(e.Value))
 		if err != nil {
 			return nil, stop, err
 		}
@@ -84,7 +84,7 @@ func matches(q *ledgerapi.SearchQuery, record *emr.Record) step {
 	case q.To != 0 && record.Registered >= q.To,
 		q.Class != "" && record.Class != q.Class,
 		q.Level != "" && !q.Level.Covers(record.Level),
-		!q.All && record.SupersededBy != "":
+		!q.All && (record.SupersededBy != "" || record.Status != emr.RecordLive):
 		return skip
 	default:
 		return keep

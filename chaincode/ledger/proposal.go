@@ -50,6 +50,9 @@ func checkSubjectForm(subject *emr.Subject) error {
 	case emr.ProposeHomeRelease:
 		rest.Organisation, rest.Patient = "", ""
 		err = checkHomeRelease(subject)
+	case emr.ProposeRetention:
+		rest.Retention = emr.RetentionRule{}
+		err = checkRetention(&subject.Retention)
 	}
 	if err == nil && rest != (emr.Subject{}) {
 		err = emr.Invalid("subject", "sets a field that does not belong to its kind")
@@ -118,6 +121,8 @@ func checkEnactable(s Lookup, subject *emr.Subject) error {
 	case emr.ProposeHomeRelease:
 		_, err := releasable(s, subject)
 		return err
+	case emr.ProposeRetention:
+		return checkNewRetention(s, &subject.Retention)
 	default:
 		_, err := rerelease(s, subject)
 		return err
@@ -144,6 +149,10 @@ func enact(s State, p *emr.Proposal) error {
 		return put(s, ledgerapi.ConstitutionKey(), c)
 	case emr.ProposeHomeRelease:
 		return enactHomeRelease(s, p)
+	case emr.ProposeRetention:
+		return put(s, ledgerapi.RetentionKey(subject.Retention.Class), emr.Retention{
+			V: emr.DocumentVersion, Rule: subject.Retention, Proposal: p.ID, Since: s.Now(),
+		})
 	default:
 		release, err := rerelease(s, subject)
 		if err != nil {

@@ -90,7 +90,7 @@ func GetRecord(r Reader, q ledgerapi.RecordQuery) (*emr.Record, error) {
 	if err := emr.CheckID("record", q.Record); err != nil {
 		return nil, err
 	}
-	return require(r, ledgerapi.RecordKey(q.Record), versionOfRecord)
+	return recordOf(r, q.Record)
 }
 
 // GetManifest returns a record with its author's signed manifest, which is
@@ -103,6 +103,9 @@ func GetManifest(r Reader, q ledgerapi.RecordQuery) (*ledgerapi.ManifestView, er
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseClosed(record); err != nil {
+		return nil, err
+	}
 	return manifestView(r, record)
 }
 
@@ -111,7 +114,7 @@ func manifestView(r Reader, record *emr.Record) (*ledgerapi.ManifestView, error)
 	if err != nil {
 		return nil, err
 	}
-	author, err := clinicianOf(r, record.Author, record.AuthorKeys)
+	author, err := authorOf(r, record)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@
 package ledger
 
 import (
+	"crypto/sha256"
+
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/manifest"
@@ -33,13 +35,22 @@ func RegisterRecord(s State, raw []byte) (*ledgerapi.Receipt, error) {
 		return nil, err
 	}
 	record := newRecord(s, st, author, &m)
-	if err := supersede(s, record); err != nil {
+	if err := checkUnused(s, record); err != nil {
 		return nil, err
+	}
+	previous, err := supersede(s, record)
+	if err != nil {
+		return nil, err
+	}
+	if previous != nil {
+		if err := put(s, ledgerapi.RecordKey(previous.ID), previous); err != nil {
+			return nil, err
+		}
 	}
 	if err := openSignOff(s, record, m.Signers); err != nil {
 		return nil, err
 	}
-	if err := st.putRecord(s, record); err != nil {
+	if err := st.putRecord(s, record, ""); err != nil {
 		return nil, err
 	}
 	entry := byTheClinician(author, m.Patient, emr.AuditRecord, string(m.Record))
@@ -64,7 +75,11 @@ func checkAuthor(s Lookup, author *emr.Clinician, m *emr.Manifest) error {
 	if err := requireAccepted(s, m.Patient, author.Org); err != nil {
 		return err
 	}
-	existing, err := s.Get(ledgerapi.RecordKey(m.Record))
+	return checkNewRecord(s, m.Record)
+}
+
+func checkNewRecord(s Lookup, id emr.RecordID) error {
+	existing, err := s.Get(ledgerapi.RecordKey(id))
 	if err != nil {
 		return err
 	}
@@ -95,7 +110,7 @@ func checkSealed(s Lookup, author *emr.Clinician, m *emr.Manifest) error {
 	return manifest.VerifyCapsule(s.Channel(), m, author, scope)
 }
 
-// scopeOf returns the patient's scope in the epoch named. Another patient's scope is not found.
+// scopeOf returns the patient's scope in the epoch named, which is not over. Another patient's scope is not found.
 func scopeOf(s Lookup, patient emr.Handle, id emr.ScopeID, epoch uint32) (*emr.Scope, error) {
 	scope, err := require(s, ledgerapi.ScopeKey(id), versionOfScope)
 	if err != nil {
@@ -107,6 +122,11 @@ func scopeOf(s Lookup, patient emr.Handle, id emr.ScopeID, epoch uint32) (*emr.S
 	if scope.Epoch != epoch {
 		return nil, &emr.Error{Code: emr.CodeStale, Field: "epoch", Message: "scope is in another epoch"}
 	}
+	if scope.Ended != 0 {
+		return nil, &emr.Error{
+			Code: emr.CodeStale, Reason: emr.ReasonScopeEnded, Field: "scope", Message: emr.ReasonScopeEnded.Explain(),
+		}
+	}
 	return scope, nil
 }
 
@@ -116,27 +136,40 @@ func newRecord(s Lookup, st *statement, author *emr.Clinician, m *emr.Manifest) 
 		Author: author.ID, Hospital: author.Org, CID: m.CID, Digest: m.Digest, CipherSize: m.CipherSize,
 		Manifest: st.digest, Series: m.Record, Version: m.Version, Previous: m.Previous, Registered: s.Now(),
 		Restricted: len(m.Labels) > 0,
-		AuthorKeys: author.KeyVersion,
+		AuthorKeys: author.KeyVersion, Capsule: sha256.Sum256(m.Capsule),
 	}
 }
 
-// supersede puts a record at the end of its version chain. A first version begins one.
-func supersede(s State, record *emr.Record) error {
+// supersede puts a record at the end of its version chain, and returns the version
+// before it as it is to be written. A first version begins a chain and has none.
+func supersede(s Lookup, record *emr.Record) (*emr.Record, error) {
 	if record.Previous == "" {
 		if record.Version != 1 {
-			return emr.Invalid("version", "must be 1 for a record without a previous version")
+			return nil, emr.Invalid("version", "must be 1 for a record without a previous version")
 		}
-		return nil
+		return nil, nil
 	}
-	previous, err := require(s, ledgerapi.RecordKey(record.Previous), versionOfRecord)
+	previous, err := recordOf(s, record.Previous)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if err := checkSuccession(record, previous); err != nil {
+		return nil, err
+	}
+	record.Series = previous.Series
+	previous.SupersededBy = record.ID
+	return previous, nil
+}
+
+// checkSuccession checks that a record may follow a version.
+func checkSuccession(record, previous *emr.Record) error {
 	switch {
 	case previous.Patient != record.Patient:
 		return missing(ledgerapi.TypeRecord)
 	case previous.Hospital != record.Hospital:
 		return emr.E(emr.CodeForbidden, "the previous version is another hospital's")
+	case previous.Status == emr.RecordErased:
+		return &emr.Error{Code: emr.CodeGone, Reason: emr.ReasonErased, Field: "previous", Message: emr.ReasonErased.Explain()}
 	case previous.Class != record.Class:
 		return emr.Invalid("class", "must be that of the previous version")
 	case previous.Restricted && !record.Restricted:
@@ -147,13 +180,15 @@ func supersede(s State, record *emr.Record) error {
 		}
 	case record.Version != previous.Version+1:
 		return emr.Invalid("version", "must follow that of the previous version")
+	case record.Version > ledgerapi.MaxSeriesVersions:
+		return emr.Invalid("version", "a record has at most 1024 versions; register a new record")
+	default:
+		return nil
 	}
-	record.Series = previous.Series
-	previous.SupersededBy = record.ID
-	return put(s, ledgerapi.RecordKey(previous.ID), previous)
 }
 
-func (st *statement) putRecord(s State, record *emr.Record) error {
+// putRecord writes a new version. order is the order to destroy the version that it replaces; empty when there is none.
+func (st *statement) putRecord(s State, record *emr.Record, order emr.ErasureID) error {
 	if err := put(s, ledgerapi.RecordKey(record.ID), record); err != nil {
 		return err
 	}
@@ -164,7 +199,10 @@ func (st *statement) putRecord(s State, record *emr.Record) error {
 	if err := st.putSigned(s, ledgerapi.ManifestKey(record.ID)); err != nil {
 		return err
 	}
+	if err := markUsed(s, record); err != nil {
+		return err
+	}
 	return emit(s, ledgerapi.EventRecordRegistered, ledgerapi.Event{
-		ID: string(record.ID), Record: record.ID, Hospital: record.Hospital, CID: record.CID,
+		ID: string(record.ID), Record: record.ID, Hospital: record.Hospital, CID: record.CID, Erasure: order,
 	})
 }

@@ -4,6 +4,7 @@
 package ledger_test
 
 import (
+	"crypto/sha256"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestARecordIsRegisteredWithItsManifest(t *testing.T) {
 		V: 1, ID: s.record.Record, Patient: s.patient.Handle, Scope: s.scope.ID, Class: emr.ClassMedicalImaging,
 		Level: emr.LevelPrivate, Author: s.author.ID, Hospital: ledgertest.HospitalA, CID: s.record.CID,
 		Digest: s.record.Digest, CipherSize: s.record.CipherSize, Manifest: view.Signed.Digest(), Series: s.record.Record,
-		Version: 1, Registered: s.Now,
+		Version: 1, Registered: s.Now, Capsule: sha256.Sum256(s.record.Capsule),
 	}, *record)
 	require.Equal(t, *record, view.Record)
 	require.Equal(t, s.author.ID, view.Author.ID)

@@ -27,7 +27,7 @@ func RequestAccess(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err := checkRequest(s, &args); err != nil {
 		return nil, err
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := recordOf(s, args.Record)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func PublishScopes(s State, raw []byte) (*ledgerapi.Receipt, error) {
 		return nil, err
 	}
 	for i := range args.Scopes {
-		if err := publishScope(s, patient, &args.Scopes[i]); err != nil {
+		if err := publishScope(s, patient, &args.Scopes[i], ""); err != nil {
 			return nil, err
 		}
 	}
@@ -81,7 +81,8 @@ func checkScope(field string, scope *ledgerapi.NewScope) error {
 	return checkPoint(field+".fragment", scope.Fragment)
 }
 
-func publishScope(s State, patient *emr.Patient, scope *ledgerapi.NewScope) error {
+// publishScope writes a scope. previous is the scope whose epoch it follows, empty for one that follows none.
+func publishScope(s State, patient *emr.Patient, scope *ledgerapi.NewScope, previous emr.ScopeID) error {
 	existing, err := s.Get(ledgerapi.ScopeKey(scope.ID))
 	if err != nil {
 		return err
@@ -89,9 +90,12 @@ func publishScope(s State, patient *emr.Patient, scope *ledgerapi.NewScope) erro
 	if existing != nil {
 		return emr.E(emr.CodeExists, "scope is already published")
 	}
+	if err := claimScopeKeys(s, scope); err != nil {
+		return err
+	}
 	err = put(s, ledgerapi.ScopeKey(scope.ID), emr.Scope{
 		V: emr.DocumentVersion, ID: scope.ID, Patient: patient.Handle, Epoch: scope.Epoch, Level: scope.Level,
-		Delegating: scope.Delegating, Fragment: scope.Fragment, Published: s.Now(),
+		Delegating: scope.Delegating, Fragment: scope.Fragment, Published: s.Now(), Previous: previous,
 	})
 	if err != nil {
 		return err

@@ -164,6 +164,7 @@ func TestNoValueOfPublicStateIsLarge(t *testing.T) {
 	amendments(t, check)
 	inspections(t, check)
 	granting(t, check)
+	erasures(t, check)
 }
 
 func TestATicketServesEachGatewayItsOwnFragmentAlone(t *testing.T) {

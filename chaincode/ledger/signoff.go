@@ -203,7 +203,7 @@ func checkSigning(s Lookup, signOff *emr.SignOff, args *ledgerapi.SignOffArgs) e
 	case !args.Refuse && args.Ground != "":
 		return emr.Invalid("ground", "must be empty where nothing is refused")
 	}
-	record, err := require(s, ledgerapi.RecordKey(args.Record), versionOfRecord)
+	record, err := liveRecord(s, args.Record)
 	if err != nil {
 		return err
 	}
@@ -282,8 +282,8 @@ func waitingSignOff(s Lookup, id emr.RecordID, clinician emr.ClinicianID) (*emr.
 	if turn := signOff.Turn(); turn == nil || turn.Clinician != clinician {
 		return nil, nil
 	}
-	record, err := require(s, ledgerapi.RecordKey(id), versionOfRecord)
-	if err != nil || record.SupersededBy != "" {
+	record, err := recordOf(s, id)
+	if err != nil || record.SupersededBy != "" || record.Status != emr.RecordLive {
 		return nil, err
 	}
 	return signOff, nil

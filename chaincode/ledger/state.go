@@ -66,6 +66,9 @@ type Reader interface {
 	Lookup
 	// GetPrivate returns a private value of this peer, or nil when there is none.
 	GetPrivate(key ledgerapi.Key) ([]byte, error)
+	// PrivateHash returns the SHA-256 of a private value as the channel keeps it, whether
+	// this peer holds the value or not; nil when there is none or it was purged.
+	PrivateHash(key ledgerapi.Key) ([]byte, error)
 	// Scan returns at most limit entries whose keys have prefix's type and begin
 	// with its attributes, in the order of their keys, beginning with the key from
 	// (with the first one when from is nil). from has prefix's type, begins with its

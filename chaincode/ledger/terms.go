@@ -201,7 +201,7 @@ func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) (*em
 		return nil, tooLow
 	}
 	for _, id := range terms.Records {
-		record, err := require(s, ledgerapi.RecordKey(id), versionOfRecord)
+		record, err := liveRecord(s, id)
 		if err != nil {
 			return nil, err
 		}

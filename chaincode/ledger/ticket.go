@@ -29,7 +29,7 @@ func present(s Lookup, presenter *person, id emr.DisclosureID) (*presented, erro
 	if err != nil {
 		return nil, err
 	}
-	record, err := require(s, ledgerapi.RecordKey(d.Record), versionOfRecord)
+	record, err := recordOf(s, d.Record)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func askingFor(s Lookup, clinician *emr.Clinician, first *emr.Record, id emr.Rec
 	a := &asking{clinician: clinician, record: first}
 	var err error
 	if id != first.ID {
-		if a.record, err = require(s, ledgerapi.RecordKey(id), versionOfRecord); err != nil {
+		if a.record, err = recordOf(s, id); err != nil {
 			return nil, err
 		}
 		if a.record.Patient != first.Patient || a.record.Scope != first.Scope {
@@ -140,7 +140,7 @@ func answeredRequest(s Lookup, grant *emr.Grant) (*emr.Request, error) {
 	if request.By != terms.Grantee {
 		return nil, &emr.Error{Code: emr.CodeRule, Field: "request", Message: "request was made by somebody else than the grantee"}
 	}
-	record, err := require(s, ledgerapi.RecordKey(request.Record), versionOfRecord)
+	record, err := liveRecord(s, request.Record)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func (v *verifier) checkManifest() error {
 	switch {
 	case digest != view.Record.Manifest:
 		return corrupt("the manifest is not the one that the ledger holds the digest of", nil)
-	case action.Function != ledgerapi.RegisterRecord || action.Actor != string(view.Author.ID),
+	case action.Function != ledgerapi.RegisterRecord && action.Function != ledgerapi.RekeyRecord, action.Actor != string(view.Author.ID),
 		action.Channel != v.client.profile.Channel || action.Contract != v.client.profile.Contract:
 		return corrupt("the manifest was not signed for this ledger by the record's author", nil)
 	}

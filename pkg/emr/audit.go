@@ -113,7 +113,8 @@ func (k AuditKind) Chained() bool {
 		AuditNarrowed, AuditConfirmed, AuditGrantRule,
 		// A patient's home.
 		AuditHome,
-		AuditLogRead:
+		AuditLogRead,
+		AuditErasureOrdered, AuditScopeRolled:
 		return true
 	default:
 		return false

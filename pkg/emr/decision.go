@@ -170,7 +170,7 @@ type explanation struct {
 
 // explanations is the list of reasons, each with its sentence.
 func explanations() []explanation {
-	return []explanation{
+	return append([]explanation{
 		{ReasonGrant, "a grant of the patient covers it"},
 		{ReasonOwner, "it is the patient's own record"},
 		{ReasonNoGrant, "no grant of the patient covers it; ask for access first"},
@@ -237,7 +237,7 @@ func explanations() []explanation {
 		{ReasonNotSignedOff, "the record has not been signed off by all who are to sign it"},
 		{ReasonSignOffOrder, "it is another clinician's turn to sign the record off"},
 		{ReasonSignOffOver, "the sign-off of the record is over"},
-	}
+	}, erasureExplanations()...)
 }
 
 // Reasons returns every reason.

@@ -23,6 +23,8 @@ const (
 	ProposeRelease ProposalKind = "publish-release"
 	// ProposeWithdrawal: a release is one that nobody should run any more.
 	ProposeWithdrawal ProposalKind = "withdraw-release"
+	// ProposeRetention: records of a class are kept for at least, or at most, a time.
+	ProposeRetention ProposalKind = "set-retention"
 )
 
 // ProposalKinds returns every kind of proposal.
@@ -31,6 +33,7 @@ func ProposalKinds() []ProposalKind {
 		ProposeAdmission, ProposeRemoval, ProposeStop, ProposeResume, ProposeRelease, ProposeWithdrawal,
 		// A patient's home.
 		ProposeHomeRelease,
+		ProposeRetention,
 	}
 }
 
@@ -55,6 +58,8 @@ type Subject struct {
 	Release Release `json:"release"`
 	// Patient to release from the home hospital Organisation.
 	Patient Handle `json:"patient,omitempty"`
+	// Retention to set; with neither bound the class has no rule any more.
+	Retention RetentionRule `json:"retention,omitzero"`
 }
 
 // Release is a build of a product that people run: a digest that anybody can compare with what a server hands out.

@@ -32,6 +32,16 @@ type Record struct {
 	Restricted bool `json:"restricted,omitempty"`
 	// AuthorKeys is the version of the author's keys that signed the manifest.
 	AuthorKeys uint32 `json:"authorKeys,omitempty"`
+	// Capsule is the SHA-256 of the capsule, which itself is private.
+	Capsule Digest `json:"capsule,omitzero"`
+	// Rekeys tells that the version holds the content of Previous under a new data
+	// key, by its author's word. Its author may be the patient: then Author holds the
+	// patient's handle, and AuthorKeys the version of the patient's keys.
+	Rekeys bool `json:"rekeys,omitempty"`
+	// Status is not live when nobody may read the version any more; Order is the
+	// order to destroy it.
+	Status RecordStatus `json:"status,omitempty"`
+	Order  ErasureID    `json:"order,omitempty"`
 }
 
 // Manifest is what an author signs of a record: everything that a reader needs

@@ -122,6 +122,11 @@ type Scope struct {
 	Delegating []byte `json:"delegating"`
 	Fragment   []byte `json:"fragment"`
 	Published  Time   `json:"published"`
+	// Previous is the scope of the epoch before, Successor that of the epoch after,
+	// which ended this one at Ended.
+	Previous  ScopeID `json:"previous,omitempty"`
+	Successor ScopeID `json:"successor,omitempty"`
+	Ended     Time    `json:"ended,omitzero"`
 }
 
 // RelationshipStatus is the state of a treatment relationship.

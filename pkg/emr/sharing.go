@@ -95,6 +95,8 @@ const (
 	GrantRevoked GrantStatus = "revoked"
 	// GrantWaiting: by the patient's rule it needs a confirmation, and gives nothing before.
 	GrantWaiting GrantStatus = "waiting"
+	// GrantEnded: its records were erased, or its scope's epoch ended.
+	GrantEnded GrantStatus = "ended"
 )
 
 // Grant is one grant of access. Key: GrantID. The key fragments stand in the
@@ -110,7 +112,7 @@ type Grant struct {
 	Action      Digest      `json:"action"`  // the patient's signed action
 	Status      GrantStatus `json:"status"`
 	Given       Time        `json:"given"`
-	Revoked     Time        `json:"revoked"`
+	Revoked     Time        `json:"revoked"` // or ended
 	// Limits is what a later narrowing left; absent while the terms hold as signed.
 	Limits *Limits `json:"limits,omitempty"`
 	// By is the delegate who signed it; absent when the patient did.

@@ -32,5 +32,6 @@ func DocumentTypes() []string {
 		TypeHomeMove, TypeHomeRelease, TypeRevokedCertificate,
 		TypeAuditByActor, TypeAuditByOrg, TypeInspection, TypeSeal, TypeSealHead, TypeSealLeaves, TypeSealed, TypeSuspension,
 		TypeGrantRule, TypeSignOff,
+		TypeErasure, TypeErasurePart, TypeErasureReceipt, TypeRetention, TypeIntegrity,
 	}
 }

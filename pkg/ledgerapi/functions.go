@@ -89,7 +89,7 @@ func SignedTransactions() []string {
 		RequestAccess, RefuseAccess, GrantAccess, RevokeAccess, Disclose,
 		// Standing consent.
 		PutConsent, WithdrawConsent, NameDelegate, EndDelegation,
-	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions(), auditTransactions(), grantingTransactions())
+	}, lifeTransactions(), emergencyTransactions(), amendmentTransactions(), homeTransactions(), auditTransactions(), grantingTransactions(), erasureTransactions())
 }
 
 // OrganisationTransactions lists the transactions of organisations.
@@ -106,7 +106,7 @@ func OrganisationTransactions() []string {
 		HoldRecord,
 		// Certificates.
 		RevokeCertificates,
-	}, lifeOrganisationTransactions(), auditOrganisationTransactions())
+	}, lifeOrganisationTransactions(), auditOrganisationTransactions(), erasureOrganisationTransactions())
 }
 
 // Unstoppable lists the functions that no vote can stop: those by which a patient
@@ -116,6 +116,8 @@ func Unstoppable() []string {
 	return []string{
 		RevokeAccess, RefuseAccess, WithdrawConsent, EndDelegation, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
 		ReviewEmergency, AskAmendment, DisputeAmendment, InspectLog,
+		// Erasure.
+		EraseRecord, RollScope,
 	}
 }
 
@@ -133,7 +135,7 @@ func Queries() []string {
 		ListRevocations,
 		// The contract itself.
 		GetContract,
-	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries(), grantingQueries())
+	}, lifeQueries(), emergencyQueries(), amendmentQueries(), auditQueries(), grantingQueries(), erasureQueries())
 }
 
 // Events. One event per transaction at most; the payload is Event.

@@ -112,6 +112,8 @@ func TestKeysAreOfDifferentTypesAndKeepTheirIDs(t *testing.T) {
 		ledgerapi.EmergencyDutyKey("a"), ledgerapi.StatementKey(emr.Digest{}),
 		ledgerapi.GuardiansKey("a"), ledgerapi.RecoveryKey("a"), ledgerapi.ProposerKey("a", "b"),
 		ledgerapi.AmendmentKey("a"), ledgerapi.HoldKey("a"),
+		ledgerapi.ErasureKey("a"), ledgerapi.ErasurePartKey("a", 1), ledgerapi.ErasureReceiptKey("a", 1, "b"), ledgerapi.SeriesEndKey("a"),
+		ledgerapi.UsedKey(ledgerapi.UsedContent, "a"), ledgerapi.ScopeKeyKey([]byte("a")), ledgerapi.RetentionKey("a"), ledgerapi.IntegrityKey("a", "b"),
 		// The audit trail.
 		ledgerapi.SealKey("a", 1), ledgerapi.SealHeadKey("a"), ledgerapi.SealLeavesKey("a", 1), ledgerapi.SealedKey("a", "b"), ledgerapi.InspectionKey("a"), ledgerapi.SuspensionKey("a"), ledgerapi.EmergencyPlanVersionKey("a", 1),
 	}

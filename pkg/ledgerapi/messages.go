@@ -314,4 +314,6 @@ type Event struct {
 	At       emr.Time  `json:"at"`
 	// IDs is set for EventDisclosedBatch and EventGrantsGiven in the place of ID.
 	IDs []string `json:"ids,omitzero"`
+	// Erasure is the order to destroy the version that a re-keyed record replaces.
+	Erasure emr.ErasureID `json:"erasure,omitempty"`
 }

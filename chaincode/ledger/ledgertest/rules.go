@@ -59,6 +59,10 @@ func rules() map[string]rule {
 		ledgerapi.ReviewEmergency:  anyOf(ledger.ReviewEmergency),
 		ledgerapi.ContestEmergency: anyOf(ledger.ContestEmergency),
 		ledgerapi.MoveHome:         anyOf(ledger.MoveHome),
+		// Erasure.
+		ledgerapi.EraseRecord:      anyOf(ledger.EraseRecord),
+		ledgerapi.RekeyRecord:      anyOf(ledger.RekeyRecord),
+		ledgerapi.RollScope:        anyOf(ledger.RollScope),
 		ledgerapi.SetGuardians:     anyOf(ledger.SetGuardians),
 		ledgerapi.ProposeRecovery:  anyOf(ledger.ProposeRecovery),
 		ledgerapi.ApproveRecovery:  anyOf(ledger.ApproveRecovery),

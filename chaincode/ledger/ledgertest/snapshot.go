@@ -4,6 +4,8 @@
 package ledgertest
 
 import (
+	"crypto/sha256"
+
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
@@ -42,10 +44,11 @@ func Load(s *Snapshot) *World {
 	w := NewWorld(s.Channel)
 	w.height = 1
 	for i := range s.Public {
-		w.public[mustName(s.Public[i].Key())] = value{[]byte(s.Public[i].Value), w.height}
+		w.public[mustName(s.Public[i].Key())] = value{data: []byte(s.Public[i].Value), height: w.height}
 	}
 	for i := range s.Private {
-		w.private[mustName(s.Private[i].Key())] = value{[]byte(s.Private[i].Value), w.height}
+		data := []byte(s.Private[i].Value)
+		w.private[mustName(s.Private[i].Key())] = value{data: data, height: w.height, hash: sha256.Sum256(data)}
 	}
 	return w
 }

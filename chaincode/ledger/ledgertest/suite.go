@@ -4,6 +4,7 @@
 package ledgertest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"testing"
 
@@ -101,6 +102,10 @@ func suitePrivate(t *testing.T, store Store) {
 	got, err := store.View(t).GetPrivate(k)
 	require.NoError(t, err)
 	require.Equal(t, []byte("hidden"), got)
+	hash, err := store.View(t).PrivateHash(k)
+	require.NoError(t, err)
+	want := sha256.Sum256([]byte("hidden"))
+	require.Equal(t, want[:], hash)
 	public, err := store.View(t).Get(k)
 	require.NoError(t, err)
 	require.Nil(t, public)
@@ -111,6 +116,9 @@ func suitePrivate(t *testing.T, store Store) {
 	got, err = store.View(t).GetPrivate(k)
 	require.NoError(t, err)
 	require.Nil(t, got)
+	hash, err = store.View(t).PrivateHash(k)
+	require.NoError(t, err)
+	require.Nil(t, hash)
 }
 
 func suiteScan(t *testing.T, store Store) {

@@ -40,7 +40,8 @@ type World struct {
 
 type value struct {
 	data   []byte
-	height int // of the commit that wrote it
+	height int      // of the commit that wrote it
+	hash   [32]byte // of a private value, as the channel keeps it
 }
 
 // Event is one emitted event.
@@ -82,13 +83,22 @@ func (w *World) Dump() string {
 // Private returns a private value, nil when there is none.
 func (w *World) Private(key ledgerapi.Key) []byte { return w.private[mustName(key)].data }
 
-// DropPrivate forgets a private value as a peer does that has not received it.
-func (w *World) DropPrivate(key ledgerapi.Key) { delete(w.private, mustName(key)) }
+// DropPrivate forgets a private value as a peer does that has not received it. The
+// channel still knows its hash.
+func (w *World) DropPrivate(key ledgerapi.Key) { w.OverwritePrivate(key, nil) }
+
+// OverwritePrivate replaces a private value outside of any transaction, to test
+// damage. The channel keeps the hash of what was there.
+func (w *World) OverwritePrivate(key ledgerapi.Key, data []byte) {
+	v := w.private[mustName(key)]
+	v.data = data
+	w.private[mustName(key)] = v
+}
 
 // Overwrite replaces a public value outside of any transaction, to test damage.
 func (w *World) Overwrite(key ledgerapi.Key, data []byte) {
 	w.height++
-	w.public[mustName(key)] = value{data, w.height}
+	w.public[mustName(key)] = value{data: data, height: w.height}
 }
 
 func sortedNames(values map[string]value) []string {
@@ -234,9 +244,9 @@ func (t *Tx) HasPrivate(key ledgerapi.Key) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	v := t.world.private[name]
+	v, found := t.world.private[name]
 	t.reads[hashed(name)] = v.height
-	return v.data != nil, nil
+	return found, nil
 }
 
 // hashed is how a private key appears in a read set: by its hash alone.
@@ -336,13 +346,13 @@ func (t *Tx) Commit() error {
 	}
 	t.world.height++
 	for name, data := range t.writes {
-		t.world.public[name] = value{data, t.world.height}
+		t.world.public[name] = value{data: data, height: t.world.height}
 	}
 	for name, guard := range t.guards {
 		t.world.guards[name] = guard
 	}
 	for name, data := range t.private {
-		t.world.private[name] = value{data, t.world.height}
+		t.world.private[name] = value{data: data, height: t.world.height, hash: sha256.Sum256(data)}
 	}
 	for name := range t.purged {
 		delete(t.world.private, name)
@@ -419,6 +429,19 @@ func (v *View) GetPrivate(key ledgerapi.Key) ([]byte, error) {
 	}
 	name, err := nameOf(key)
 	return bytes.Clone(v.world.private[name].data), err
+}
+
+// PrivateHash implements ledger.Reader.
+func (v *View) PrivateHash(key ledgerapi.Key) ([]byte, error) {
+	if err := v.hooks.check("privateHash"); err != nil {
+		return nil, err
+	}
+	name, err := nameOf(key)
+	found, known := v.world.private[name]
+	if !known {
+		return nil, err
+	}
+	return found.hash[:], err
 }
 
 // Scan implements ledger.Reader.

@@ -71,6 +71,10 @@ func (d *Door) handlers() map[string]handler {
 		"grant-rule.set":     d.relay,
 		"grant-rule.confirm": d.relay,
 		"record.signoff":     d.relay,
+		// Erasure.
+		"record.erase": d.relay,
+		"record.rekey": d.rekeyRecord,
+		"scope.roll":   d.relay,
 		// Emergency sessions.
 		"emergency.plan":     d.relay,
 		"emergency.open":     d.relay,
@@ -173,12 +177,28 @@ func (d *Door) getAction(c *call) (any, error) {
 	return d.service.Action(c.r.Context(), digest)
 }
 
-func (d *Door) registerRecord(c *call) (any, error) {
+// uploaded reads a signed action about an upload.
+func uploaded(c *call) (string, *emr.SignedAction, error) {
 	upload := c.r.Header.Get(api.UploadHeader)
 	if upload == "" {
-		return nil, emr.Invalid(api.UploadHeader, "must name the upload that holds the record's content")
+		return "", nil, emr.Invalid(api.UploadHeader, "must name the upload that holds the record's content")
 	}
 	signed, err := action(c)
+	return upload, signed, err
+}
+
+func (d *Door) rekeyRecord(c *call) (any, error) {
+	upload, signed, err := uploaded(c)
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := d.service.RekeyRecord(c.r.Context(), c.who, upload, signed)
+	httpx.SetTransaction(c.r.Context(), receipt.TxID)
+	return receipt, err
+}
+
+func (d *Door) registerRecord(c *call) (any, error) {
+	upload, signed, err := uploaded(c)
 	if err != nil {
 		return nil, err
 	}

@@ -36,13 +36,13 @@ func signerOf(function string) signer {
 	}
 }
 
-// signerOfLife is signerOf for the life of keys and people.
+// signerOfLife is signerOf for the life of keys, people and records. A gateway takes uploads of professionals alone, and so re-keys.
 func signerOfLife(function string) signer {
 	switch function {
 	case ledgerapi.RotatePatientKeys, ledgerapi.SetGuardians, ledgerapi.VetoRecovery, ledgerapi.CompleteRecovery,
-		ledgerapi.MoveHome:
+		ledgerapi.MoveHome, ledgerapi.EraseRecord, ledgerapi.RollScope:
 		return byPatient
-	case ledgerapi.RotateClinicianKeys:
+	case ledgerapi.RotateClinicianKeys, ledgerapi.RekeyRecord:
 		return byProfessional
 	case ledgerapi.ProposeRecovery, ledgerapi.ApproveRecovery:
 		return byEither

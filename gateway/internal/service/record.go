@@ -51,28 +51,49 @@ func (s *Service) checkAuthor(who Principal) error {
 // holds. Until the ledger has answered for certain the upload stays claimed.
 func (s *Service) RegisterRecord(ctx context.Context, who Principal, upload string, signed *emr.SignedAction) (ledgerapi.Receipt, error) {
 	var receipt ledgerapi.Receipt
+	err := s.submitUpload(ctx, who, ledgerapi.RegisterRecord, upload, signed, &receipt, func() bool { return true })
+	return receipt, err
+}
+
+// RekeyRecord is RegisterRecord of the content of the version before under a new
+// key. A denial is committed and names no upload: the upload is free again.
+func (s *Service) RekeyRecord(ctx context.Context, who Principal, upload string, signed *emr.SignedAction) (ledgerapi.DecisionReceipt, error) {
+	var receipt ledgerapi.DecisionReceipt
+	err := s.submitUpload(ctx, who, ledgerapi.RekeyRecord, upload, signed, &receipt,
+		func() bool { return receipt.Decision == emr.Permit })
+	return receipt, err
+}
+
+// submitUpload submits an action whose argument is the manifest of an upload.
+// registered tells from the result whether a record names the upload now.
+func (s *Service) submitUpload(
+	ctx context.Context, who Principal, function, upload string, signed *emr.SignedAction, result any, registered func() bool,
+) error {
 	if err := s.checkAuthor(who); err != nil {
-		return receipt, err
+		return err
 	}
-	action, err := s.checkAction(ctx, who, ledgerapi.RegisterRecord, signed)
+	action, err := s.checkAction(ctx, who, function, signed)
 	if err != nil {
-		return receipt, err
+		return err
 	}
 	var manifest emr.Manifest
 	if err := emr.DecodeCanonical(action.Args, &manifest); err != nil {
-		return receipt, err
+		return err
 	}
 	// From here on a caller who hangs up must not leave the upload undecided.
 	ctx = context.WithoutCancel(ctx)
 	err = s.ports.Uploads.Claim(ctx, who.Subject, upload, &manifest, signed.Digest(), action.Expires)
 	if emr.CodeOf(err) == emr.CodeNotFound {
-		return receipt, s.explainMissing(ctx, signed.Digest(), err)
+		return s.explainMissing(ctx, signed.Digest(), err)
 	}
 	if err != nil {
-		return receipt, err
+		return err
 	}
-	err = s.submit(ctx, ledgerapi.RegisterRecord, signed, &receipt)
-	return receipt, s.settleUpload(ctx, upload, err)
+	err = s.submit(ctx, function, signed, result)
+	if err == nil && !registered() {
+		return s.ports.Uploads.Release(ctx, upload)
+	}
+	return s.settleUpload(ctx, upload, err)
 }
 
 // explainMissing tells an upload that is gone because its record stands from one that is not there.

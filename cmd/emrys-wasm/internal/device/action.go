@@ -95,9 +95,15 @@ func requestOfLife(function string) any {
 	}
 }
 
-// laterRequestOf is requestOf for emergency sessions and amendments.
+// laterRequestOf is requestOf for emergency sessions, amendments and erasure.
 func laterRequestOf(function string) any {
 	switch function {
+	case ledgerapi.EraseRecord:
+		return new(ledgerapi.EraseRecordArgs)
+	case ledgerapi.RekeyRecord:
+		return new(emr.Manifest)
+	case ledgerapi.RollScope:
+		return new(ledgerapi.RollScopeArgs)
 	case ledgerapi.SetEmergencyPlan:
 		return new(ledgerapi.SetEmergencyPlanArgs)
 	case ledgerapi.OpenEmergency:

@@ -61,7 +61,7 @@ func signedManifest(channel, contract string, view *ledgerapi.ManifestView) (*em
 	switch {
 	case digest != view.Record.Manifest:
 		return nil, failed(CodeProof, "the manifest is not the one that the ledger holds the digest of")
-	case action.Function != ledgerapi.RegisterRecord, action.Actor != string(view.Author.ID),
+	case action.Function != ledgerapi.RegisterRecord && action.Function != ledgerapi.RekeyRecord, action.Actor != string(view.Author.ID),
 		action.Channel != channel, action.Contract != contract:
 		return nil, failed(CodeProof, "the manifest was not signed for this ledger by the record's author")
 	}
