@@ -68,6 +68,8 @@ type ward struct {
 	recovery       *ledgerapi.ProposeRecoveryArgs
 	session        emr.SessionID
 	amendment      emr.AmendmentID
+	wide           emr.GrantTerms
+	toSign         emr.Record
 	proposal       emr.ProposalID
 }
 
@@ -186,6 +188,16 @@ func (c *course) carried(via emr.OrgID, function string, action *emr.SignedActio
 			return fmt.Errorf("decided %q for %q", receipt.Decision, receipt.Reason)
 		}
 		return nil
+	}
+}
+
+// waiting is signed for what may be decided in any way.
+func (c *course) waiting(by ledgertest.Member, function string, args any) call {
+	c.b.Helper()
+	gateway, action := c.gateways[by.Home().ID], c.make.Sign(c.b, by, function, args)
+	return func(ctx context.Context) error {
+		var receipt ledgerapi.DecisionReceipt
+		return gateway.Act(ctx, function, action, &receipt)
 	}
 }
 

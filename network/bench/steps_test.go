@@ -23,7 +23,7 @@ import (
 // everyStep lists a step for every transaction of the contract, in the order in which they build on one another.
 func everyStep() []step {
 	return slices.Concat(
-		joiningSteps(), sharingSteps(), consentSteps(), emergencySteps(), amendmentSteps(), recoverySteps(), governanceSteps(), leavingSteps(),
+		joiningSteps(), sharingSteps(), grantingSteps(), takingBackSteps(), consentSteps(), emergencySteps(), amendmentSteps(), recoverySteps(), governanceSteps(), leavingSteps(),
 	)
 }
 
@@ -105,6 +105,12 @@ func sharingSteps() []step {
 			}, emr.Permit), nil
 		}},
 		{function: ledgerapi.SealReadings, units: perSeal, alone: true, before: func(c *course) error { return c.findUnsealed() }, of: sealOf},
+	}
+}
+
+// takingBackSteps end the grant that the others stand on.
+func takingBackSteps() []step {
+	return []step{
 		signedStep(ledgerapi.RevokeAccess, "", thePatient, func(_ *course, w *ward) any {
 			return ledgerapi.RevokeAccessArgs{Patient: w.patient.Handle, Grant: w.grant}
 		}),
