@@ -74,7 +74,7 @@ func checkSigners(signers []emr.Signer) error {
 // checkSigner checks that a signer is registered as the author says, and may sign
 // what he or she may read.
 func checkSigner(s Lookup, field string, signer *emr.Signer, record *emr.Record) error {
-	clinician, err := require(s, ledgerapi.ClinicianKey(signer.Clinician), versionOfClinician)
+	clinician, err := requireClinician(s, signer.Clinician)
 	if err != nil {
 		return err
 	}

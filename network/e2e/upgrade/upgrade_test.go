@@ -332,8 +332,15 @@ func goBack(t *testing.T, _ *story) {
 	runAt(t, old, "hospc")
 	c := as(t, net.AsGateway, "HospCMSP")
 	awaitVersion(t, "HospCMSP", ledgerapi.ContractVersion)
-	err := c.Query(t.Context(), ledgerapi.GetOrganisations, ledgerapi.Empty{}, &ledgerapi.OrganisationList{})
-	require.Equal(t, emr.CodeUnsupported, emr.CodeOf(err), "%v", err)
+	var err error
+	eventually(t, func() error {
+		err = c.Query(t.Context(), ledgerapi.GetOrganisations, ledgerapi.Empty{}, &ledgerapi.OrganisationList{})
+		require.Error(t, err, "the old version reads nothing of the next schema")
+		if emr.CodeOf(err) != emr.CodeUnsupported {
+			return err
+		}
+		return nil
+	})
 	require.Contains(t, emr.Public(err).Message, "schema version 2")
 	raw, err := json.Marshal(emr.Public(err).Message)
 	require.NoError(t, err)
