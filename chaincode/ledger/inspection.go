@@ -115,7 +115,7 @@ func subjectPatient(s Lookup, field string, handle emr.Handle) (*subject, error)
 	if err := emr.CheckID(field, handle); err != nil {
 		return nil, err
 	}
-	patient, err := require(s, ledgerapi.PatientKey(handle), versionOfPatient)
+	patient, err := requirePatient(s, handle)
 	if err != nil {
 		return nil, err
 	}
@@ -282,7 +282,7 @@ func liveInspection(r Lookup, id emr.InspectionID) (*emr.Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	inspector, err := require(r, ledgerapi.ClinicianKey(inspection.By), versionOfClinician)
+	inspector, err := requireClinician(r, inspection.By)
 	if err != nil {
 		return nil, err
 	}
