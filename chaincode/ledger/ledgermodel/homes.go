@@ -24,7 +24,7 @@ func (m *Model) freed(p *patient) bool {
 func (m *Model) drawMove() *step { return m.move(pick(m, knownPatients(m), "patient")) }
 
 func (m *Model) move(p *patient) *step {
-	by, home := m.orAnybody(p.actor), pick(m, m.homes(), "new home")
+	by, home := m.self(p), pick(m, m.homes(), "new home")
 	if m.seldom(6, "no hospital") {
 		home = pick(m, m.orgIDs, "new home")
 	}

@@ -281,7 +281,8 @@ func (m *Model) wait() bool {
 	}
 	for _, r := range m.recoveries {
 		if r.status == emr.RecoveryWaiting && r.ready > m.now() && m.seldom(2, "for a recovery") {
-			return m.d.Wait(time.Duration(r.ready-m.now()) * time.Second)
+			m.urge = func() *step { return m.complete(r) }
+			return m.d.Wait(time.Duration(r.ready-m.now()-emr.Time(m.c.Choose(2, "a second early"))) * time.Second)
 		}
 	}
 	of := []time.Duration{
