@@ -212,7 +212,7 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 		against = append(against, m.againstGrant(g, c, r, want.purpose)...)
 		if g != nil && g.to == c {
 			against.add(counted && g.most > 0 && g.used >= g.most, emr.ReasonExhausted)
-			against.add(r.restricted && len(g.records) == 0 && said != emr.Permit, emr.ReasonConsentRestricted)
+			against.add(r.restricted && g.wide && said != emr.Permit, emr.ReasonConsentRestricted)
 		}
 	}
 	if len(against) > 0 {
@@ -241,7 +241,9 @@ func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
 	if d.permit {
 		d.until = a.At.Add(10 * time.Minute)
 		if want.grant != nil {
-			want.grant.used++
+			if want.grant.most > 0 { // without a limit nothing is counted
+				want.grant.used++
+			}
 			d.until = min(d.until, want.grant.until)
 		}
 		if want.session != nil {

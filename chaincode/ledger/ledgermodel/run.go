@@ -35,6 +35,8 @@ func blocks() []block {
 		{ledgerapi.RefuseAccess, 2, (*Model).drawRefuse},
 		{ledgerapi.GrantAccess, 6, (*Model).drawGrant},
 		{ledgerapi.RevokeAccess, 2, (*Model).drawRevoke},
+		{ledgerapi.NarrowGrant, 2, (*Model).drawNarrow},
+		{ledgerapi.GrantBatch, 2, (*Model).drawGrantBatch},
 		{ledgerapi.Disclose, 10, (*Model).drawDisclose},
 		{ledgerapi.DiscloseBatch, 3, (*Model).drawBatch},
 		{ledgerapi.RecordAttempt, 2, (*Model).drawAttempt},
@@ -92,7 +94,7 @@ func drawStatus(function string) func(*Model) *step {
 func NotYet() []string {
 	return []string{
 		// Asking, granting and signing off have a model of their own so far (chaincode/ledger/granting_model_test.go).
-		ledgerapi.NarrowGrant, ledgerapi.GrantBatch, ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
+		ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
 	}
 }
 
