@@ -235,6 +235,9 @@ func (m *Model) answering(g *grant) *request {
 	for _, q := range m.requests {
 		if q.pending && q.record.owner == g.owner && m.mostly(3, "answer it") {
 			g.scope, g.records, g.to, g.purposes = q.record.scope, []*record{q.record}, q.by, []emr.Purpose{q.purpose}
+			if m.seldom(5, "to somebody else") {
+				g.to = pick(m, m.readers(), "grantee")
+			}
 			return q
 		}
 	}
@@ -366,7 +369,7 @@ func (m *Model) drawRevoke() *step {
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
 	s.fault(g.revoked, emr.CodeGone)
-	s.event = ledgerapi.EventAccessRevoked
+	s.event, s.purges = ledgerapi.EventAccessRevoked, 1 // the key fragments
 	s.then = func(*answer) []emr.AuditEntry {
 		g.revoked = true
 		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) } // which must fail
