@@ -28,7 +28,7 @@ func (m *Model) drawAsk() *step {
 	if m.seldom(8, "another patient") {
 		p = pick(m, knownPatients(m), "patient")
 	}
-	by := m.orAnybody(p.actor)
+	by := m.self(p)
 	args := ledgerapi.AskAmendmentArgs{
 		Patient: p.handle, Amendment: ledgertest.ID[emr.AmendmentID](emr.AmendmentPrefix), Record: r.id, Text: "the dose is wrong",
 	}
@@ -113,7 +113,7 @@ func (m *Model) drawDispute() *step {
 	if m.seldom(8, "another patient") {
 		p = pick(m, knownPatients(m), "patient")
 	}
-	by := m.orAnybody(p.actor)
+	by := m.self(p)
 	s := m.signed(ledgerapi.DisputeAmendment, by, m.carrier(by), ledgerapi.DisputeAmendmentArgs{
 		Patient: p.handle, Amendment: am.id, Text: "I disagree",
 	})

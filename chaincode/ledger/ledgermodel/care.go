@@ -21,7 +21,7 @@ import (
 
 func (m *Model) drawPublishScopes() *step {
 	p := pick(m, knownPatients(m), "patient")
-	by := m.orAnybody(p.actor)
+	by := m.self(p)
 	s := m.publish(p, by, m.carrier(by), pick(m, emr.Levels(), "level"))
 	args := s.args.(*ledgerapi.PublishScopesArgs)
 	switch m.c.Choose(8, "what") {
@@ -104,15 +104,24 @@ func (m *Model) drawAnswer() *step {
 	return m.answerTo(p, by, m.carrier(by), hospital, m.mostly(3, "accept"))
 }
 
+// self is the patient where nobody else will do: somebody else now and then, and
+// those to whom the patient has delegated other things.
+func (m *Model) self(p *patient) *actor {
+	if m.seldom(4, "a delegate beyond the delegation") {
+		return m.helper(p)
+	}
+	return m.orAnybody(p.actor)
+}
+
 // helper is the patient, or somebody to whom the patient has ever delegated.
 func (m *Model) helper(p *patient) *actor {
 	var all []*actor
 	for _, q := range m.patients {
-		if p.delegates[q] != nil {
+		if d := p.delegates[q]; d != nil && (d.holds(m.now()) || m.seldom(3, "of before")) {
 			all = append(all, q.actor)
 		}
 	}
-	if len(all) > 0 && m.seldom(3, "a delegate") {
+	if len(all) > 0 && m.seldom(2, "a delegate") {
 		return pick(m, all, "delegate")
 	}
 	return p.actor

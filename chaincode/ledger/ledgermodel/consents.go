@@ -256,7 +256,7 @@ func (d *delegation) holds(now emr.Time) bool { return !d.ended && now < d.until
 
 func (m *Model) drawNameDelegate() *step {
 	p := pick(m, knownPatients(m), "patient")
-	by, to := m.orAnybody(p.actor), pick(m, m.patients, "delegate")
+	by, to := m.self(p), pick(m, m.patients, "delegate")
 	until, kind := m.later("until"), emr.DelegationChosen
 	if m.seldom(4, "a guardian") {
 		kind = emr.DelegationGuardian

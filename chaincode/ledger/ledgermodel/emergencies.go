@@ -66,7 +66,7 @@ func (m *Model) againstSession(s *session, c *clinician, r *record, purpose emr.
 
 func (m *Model) drawSetPlan() *step {
 	p := pick(m, knownPatients(m), "patient")
-	by := m.orAnybody(p.actor)
+	by := m.self(p)
 	next := plan{version: p.plan.version + 1, all: m.seldom(5, "decline all")}
 	args := ledgerapi.SetEmergencyPlanArgs{
 		Patient: p.handle, DeclineAll: next.all, Declined: []emr.ScopeID{}, Version: p.plan.version,
@@ -374,7 +374,7 @@ func (m *Model) drawContest() *step {
 		return nil
 	}
 	of := m.recentSession()
-	by := m.orAnybody(of.owner.actor)
+	by := m.self(of.owner)
 	p := of.owner
 	if m.seldom(6, "another patient") {
 		p = pick(m, knownPatients(m), "patient")

@@ -24,7 +24,7 @@ func (m *Model) freed(p *patient) bool {
 func (m *Model) drawMove() *step { return m.move(pick(m, knownPatients(m), "patient")) }
 
 func (m *Model) move(p *patient) *step {
-	by, home := m.orAnybody(p.actor), pick(m, m.homes(), "new home")
+	by, home := m.self(p), pick(m, m.homes(), "new home")
 	if m.seldom(6, "no hospital") {
 		home = pick(m, m.orgIDs, "new home")
 	}
@@ -48,7 +48,12 @@ func (m *Model) move(p *patient) *step {
 	s.event = ledgerapi.EventHomeMoved
 	s.then = func(*answer) []emr.AuditEntry {
 		p.org, p.generation = home, next
-		m.urge = func() *step { return m.inspect(m.officer(), logOf(p)) }
+		m.urge = func() *step {
+			if m.seldom(2, "move on") { // a release serves once
+				return m.move(p)
+			}
+			return m.inspect(m.officer(), logOf(p))
+		}
 		return []emr.AuditEntry{byThePatient(emr.AuditHome, p, p.actor, string(home))}
 	}
 	return s

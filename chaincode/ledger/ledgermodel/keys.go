@@ -32,7 +32,7 @@ func (p *patient) replace(key *pre.PrivateKey, hybrid []byte) {
 
 func (m *Model) drawRotatePatientKeys() *step {
 	p := pick(m, knownPatients(m), "patient")
-	by := m.orAnybody(p.actor)
+	by := m.self(p)
 	key, hybrid, version := m.newKey(), p.hybrid, p.version
 	proves := true
 	var prover *pre.PrivateKey
@@ -95,7 +95,7 @@ func (m *Model) drawSetGuardians() *step {
 	if m.seldom(24, "none") {
 		chosen = nil
 	}
-	return m.setGuardians(p, m.orAnybody(p.actor), chosen, pick(m, []int{2, 2, 3, 1}, "threshold"))
+	return m.setGuardians(p, m.self(p), chosen, pick(m, []int{2, 2, 3, 1}, "threshold"))
 }
 
 func (m *Model) setGuardians(p *patient, by *actor, chosen []*actor, threshold int) *step {
@@ -311,6 +311,7 @@ func (m *Model) drawApproveRecovery() *step {
 		if enough {
 			r.status, r.ready = emr.RecoveryWaiting, a.At.Add(time.Duration(r.set.hours)*time.Hour)
 			r.expires = r.ready.Add(30 * 24 * time.Hour)
+			m.urge = func() *step { return m.complete(r) } // too early
 		}
 		return []emr.AuditEntry{r.entry(emr.AuditRecoveryApproved, by, emr.Ask, a.Reason)}
 	}
@@ -322,7 +323,7 @@ func (m *Model) drawVetoRecovery() *step {
 	if r == nil {
 		return nil
 	}
-	by := m.orAnybody(r.owner.actor)
+	by := m.self(r.owner)
 	s := m.signed(ledgerapi.VetoRecovery, by, m.carrier(by), ledgerapi.RecoveryArgs{Recovery: r.id, Patient: r.owner.handle})
 	s.onlyPatient(r.owner)
 	if m.ends(s, r) {
@@ -338,11 +339,15 @@ func (m *Model) drawVetoRecovery() *step {
 
 // drawCompleteRecovery is signed by the new key, which nobody has pinned yet.
 func (m *Model) drawCompleteRecovery() *step {
-	r := m.aRecovery(func(r *recovery) bool { return r.status == emr.RecoveryWaiting && m.now() >= r.ready })
+	r := m.aRecovery(func(r *recovery) bool { return r.status == emr.RecoveryWaiting })
 	if r == nil {
 		return nil
 	}
-	by := m.orAnybody(r.owner.actor)
+	return m.complete(r)
+}
+
+func (m *Model) complete(r *recovery) *step {
+	by := m.self(r.owner)
 	s := m.signed(ledgerapi.CompleteRecovery, by, m.carrier(by), ledgerapi.RecoveryArgs{Recovery: r.id, Patient: r.owner.handle})
 	s.key = r.key
 	s.onlyPatient(r.owner)

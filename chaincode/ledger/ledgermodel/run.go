@@ -35,6 +35,8 @@ func blocks() []block {
 		{ledgerapi.RefuseAccess, 2, (*Model).drawRefuse},
 		{ledgerapi.GrantAccess, 6, (*Model).drawGrant},
 		{ledgerapi.RevokeAccess, 2, (*Model).drawRevoke},
+		{ledgerapi.NarrowGrant, 2, (*Model).drawNarrow},
+		{ledgerapi.GrantBatch, 2, (*Model).drawGrantBatch},
 		{ledgerapi.Disclose, 10, (*Model).drawDisclose},
 		{ledgerapi.DiscloseBatch, 3, (*Model).drawBatch},
 		{ledgerapi.RecordAttempt, 2, (*Model).drawAttempt},
@@ -92,7 +94,7 @@ func drawStatus(function string) func(*Model) *step {
 func NotYet() []string {
 	return []string{
 		// Asking, granting and signing off have a model of their own so far (chaincode/ledger/granting_model_test.go).
-		ledgerapi.NarrowGrant, ledgerapi.GrantBatch, ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
+		ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
 		// The end of records has a model of its own (TestRandomSequencesEndRecordsTruthfully).
 		ledgerapi.EraseRecord, ledgerapi.RekeyRecord, ledgerapi.RollScope, ledgerapi.EraseExpired, ledgerapi.ContinueErasure,
 		ledgerapi.ConfirmErasure, ledgerapi.ReportIntegrity,
@@ -284,7 +286,8 @@ func (m *Model) wait() bool {
 	}
 	for _, r := range m.recoveries {
 		if r.status == emr.RecoveryWaiting && r.ready > m.now() && m.seldom(2, "for a recovery") {
-			return m.d.Wait(time.Duration(r.ready-m.now()) * time.Second)
+			m.urge = func() *step { return m.complete(r) }
+			return m.d.Wait(time.Duration(r.ready-m.now()-emr.Time(m.c.Choose(2, "a second early"))) * time.Second)
 		}
 	}
 	of := []time.Duration{

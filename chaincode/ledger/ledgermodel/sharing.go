@@ -36,6 +36,10 @@ type grant struct {
 	from, until emr.Time
 	most, used  uint32
 	revoked     bool
+	// wide, signedRecords and signedPurposes are as they were given; the others as they were narrowed since.
+	wide           bool
+	signedRecords  []*record
+	signedPurposes []emr.Purpose
 }
 
 func (g *grant) names(r *record) bool { return len(g.records) == 0 || slices.Contains(g.records, r) }
@@ -145,7 +149,7 @@ func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *ver
 	for _, name := range []string{string(r.id), string(r.scope.ID)} {
 		g := m.covering[name+c.id]
 		if g != nil && len(m.againstGrant(g, c, r, purpose)) == 0 && (g.most == 0 || g.used < g.most) &&
-			(!r.restricted || len(g.records) > 0 || said == emr.Permit) {
+			(!r.restricted || !g.wide || said == emr.Permit) {
 			return says(emr.Permit, emr.ReasonGrant)
 		}
 	}
@@ -193,6 +197,12 @@ func (m *Model) drawGrant() *step {
 	if len(p.scopes) == 0 {
 		return nil
 	}
+	g := m.someGrant(p)
+	return m.give(g, m.orAnybody(m.helper(p)), m.answering(g))
+}
+
+// someGrant is a grant that a patient with a scope might give.
+func (m *Model) someGrant(p *patient) *grant {
 	g := &grant{owner: p, scope: pick(m, p.scopes, "scope"), to: pick(m, m.readers(), "grantee")}
 	own := slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool { return r.owner != p })
 	if len(own) > 0 && m.mostly(4, "a scope with records") {
@@ -217,7 +227,7 @@ func (m *Model) drawGrant() *step {
 		g.from = m.now().Add(-time.Minute)
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
-	return m.give(g, m.orAnybody(m.helper(p)), m.answering(g))
+	return g
 }
 
 // answering is a request that the grant may answer; nil for none.
@@ -225,6 +235,9 @@ func (m *Model) answering(g *grant) *request {
 	for _, q := range m.requests {
 		if q.pending && q.record.owner == g.owner && m.mostly(3, "answer it") {
 			g.scope, g.records, g.to, g.purposes = q.record.scope, []*record{q.record}, q.by, []emr.Purpose{q.purpose}
+			if m.seldom(5, "to somebody else") {
+				g.to = pick(m, m.readers(), "grantee")
+			}
 			return q
 		}
 	}
@@ -312,6 +325,7 @@ func (m *Model) given(g *grant, by *actor, q *request, records []emr.RecordID) [
 	if q != nil {
 		q.pending = false
 	}
+	g.wide, g.signedRecords, g.signedPurposes = len(g.records) == 0, g.records, g.purposes
 	m.grants = append(m.grants, g)
 	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
 	if len(g.records) == 0 {
@@ -320,19 +334,19 @@ func (m *Model) given(g *grant, by *actor, q *request, records []emr.RecordID) [
 	for _, r := range g.records {
 		m.covering[string(r.id)+g.to.id] = g
 	}
-	return entriesOf(emr.AuditGrant, g, by)
+	return entriesOf(emr.AuditGrant, g, by, g.signedRecords)
 }
 
 // entriesOf are the entries about a grant: one for each record that it names, or one.
-func entriesOf(kind emr.AuditKind, g *grant, by *actor) []emr.AuditEntry {
+func entriesOf(kind emr.AuditKind, g *grant, by *actor, records []*record) []emr.AuditEntry {
 	e := byThePatient(kind, g.owner, by, string(g.id))
-	if len(g.purposes) == 1 {
-		e.Purpose = g.purposes[0]
+	if len(g.signedPurposes) == 1 {
+		e.Purpose = g.signedPurposes[0]
 	}
-	if len(g.records) == 0 {
+	if len(records) == 0 {
 		return []emr.AuditEntry{e}
 	}
-	sorted := slices.SortedFunc(slices.Values(g.records), func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
+	sorted := slices.SortedFunc(slices.Values(records), func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
 	var all []emr.AuditEntry
 	for _, r := range slices.Compact(sorted) {
 		e.Record = r.id
@@ -355,11 +369,11 @@ func (m *Model) drawRevoke() *step {
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
 	s.fault(g.revoked, emr.CodeGone)
-	s.event = ledgerapi.EventAccessRevoked
+	s.event, s.purges = ledgerapi.EventAccessRevoked, 1 // the key fragments
 	s.then = func(*answer) []emr.AuditEntry {
 		g.revoked = true
 		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) } // which must fail
-		return entriesOf(emr.AuditRevocation, g, by)
+		return entriesOf(emr.AuditRevocation, g, by, g.signedRecords)
 	}
 	return s
 }

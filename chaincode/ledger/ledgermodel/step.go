@@ -37,6 +37,8 @@ type step struct {
 	says *verdict
 	// event is the event that a committed one must emit.
 	event string
+	// purges is how many private values a committed one must destroy.
+	purges int
 	// then changes the model after a commit, and returns the audit entries that the
 	// transaction must have written: these and no others.
 	then func(a *answer) []emr.AuditEntry
@@ -215,6 +217,7 @@ func (m *Model) run(s *step) {
 	m.keep(s, &out, entries)
 	if out.Seen {
 		require.Equal(m.t, s.event, out.Event, "%s", s)
+		require.Equal(m.t, s.purges, out.Purged, "private values purged: %s", s)
 	}
 }
 

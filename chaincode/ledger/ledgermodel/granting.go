@@ -1,0 +1,129 @@
+// Copyright The Emrys Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ledgermodel
+
+import (
+	"slices"
+	"time"
+
+	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
+	"github.com/emrys-health/emrys/pkg/emr"
+	"github.com/emrys-health/emrys/pkg/ledgerapi"
+)
+
+// Grants that are narrowed, and several given at once.
+
+// narrowing is what is to be left of a grant.
+type narrowing struct {
+	records  []*record
+	purposes []emr.Purpose
+	until    emr.Time
+	most     uint32
+}
+
+// drawNarrow leaves less of a grant, or tries to make it give more.
+func (m *Model) drawNarrow() *step {
+	if len(m.grants) == 0 {
+		return nil
+	}
+	g := m.recentGrant()
+	n := &narrowing{g.records, g.purposes, g.until, g.most}
+	wider, foreign, bad := m.narrowed(g, n)
+	records := []emr.RecordID{}
+	for _, r := range n.records {
+		records = append(records, r.id)
+	}
+	slices.Sort(records)
+	of, by := g.owner, m.orAnybody(m.helper(g.owner))
+	if m.seldom(10, "as another patient") {
+		of = pick(m, knownPatients(m), "patient")
+		by = of.actor
+	}
+	s := m.signed(ledgerapi.NarrowGrant, by, m.carrier(by), ledgerapi.NarrowGrantArgs{
+		Patient: of.handle, Grant: g.id, Records: slices.Compact(records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
+	})
+	m.patientOrDelegate(s, of)
+	s.fault(of != g.owner, emr.CodeNotFound)
+	s.fault(g.revoked, emr.CodeGone)
+	s.fault(wider, emr.CodeRule)
+	s.fault(foreign, emr.CodeNotFound)
+	s.fault(bad || n.until <= g.from, emr.CodeInvalid)
+	s.event = ledgerapi.EventAccessNarrowed
+	s.then = func(*answer) []emr.AuditEntry {
+		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
+		g.records, g.purposes, g.until, g.most = n.records, n.purposes, n.until, n.most
+		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
+		return entries
+	}
+	return s
+}
+
+// narrowed changes one thing, and tells whether it gives more, names another
+// patient's record or another scope's, or changes nothing.
+func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
+	switch m.c.Choose(8, "what") {
+	case 1, 2:
+		n.most = 1
+		return false, false, g.most == 1
+	case 3:
+		if len(m.records) == 0 {
+			return false, false, true
+		}
+		r := pick(m, m.records, "record")
+		n.records = []*record{r}
+		within := slices.Contains(g.records, r)
+		return len(g.records) > 0 && !within, len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope), len(g.records) == 1 && within
+	case 4:
+		n.purposes = g.purposes[:1]
+		return false, false, len(g.purposes) == 1
+	case 5:
+		n.until++
+		return true, false, false
+	case 6:
+		n.most = g.most + 1
+		return g.most > 0, false, false
+	case 7:
+		n.purposes = []emr.Purpose{emr.PurposePatient}
+		return !slices.Contains(g.purposes, emr.PurposePatient), false, slices.Equal(n.purposes, g.purposes)
+	default:
+		n.until -= emr.Time(5 * time.Minute / time.Second)
+		return false, false, false
+	}
+}
+
+// drawGrantBatch gives one or two grants at once, all or none.
+func (m *Model) drawGrantBatch() *step {
+	p := pick(m, knownPatients(m), "patient")
+	if len(p.scopes) == 0 {
+		return nil
+	}
+	args := ledgerapi.GrantBatchArgs{Patient: p.handle, Grants: []ledgerapi.GrantAccessArgs{}}
+	var all []*grant
+	for range 1 + m.c.Choose(2, "grants") {
+		g := m.someGrant(p)
+		g.id, g.reader = ledgertest.ID[emr.GrantID](emr.GrantPrefix), g.to.reading.Public().Bytes()
+		all = append(all, g)
+		args.Grants = append(args.Grants, *m.terms(g))
+	}
+	by := m.orAnybody(m.helper(p))
+	twice := m.seldom(10, "one twice")
+	if twice {
+		args.Grants = append(args.Grants, args.Grants[0])
+	}
+	s := m.signed(ledgerapi.GrantBatch, by, m.carrier(by), args)
+	m.patientOrDelegate(s, p)
+	s.fault(twice, emr.CodeInvalid)
+	for _, g := range all {
+		m.faultsOfGrant(s, g, nil)
+	}
+	s.event = ledgerapi.EventGrantsGiven
+	s.then = func(*answer) []emr.AuditEntry {
+		var entries []emr.AuditEntry
+		for _, g := range all {
+			entries = append(entries, m.given(g, by, nil, nil)...)
+		}
+		return entries
+	}
+	return s
+}
