@@ -282,7 +282,7 @@ func liveInspection(r Lookup, id emr.InspectionID) (*emr.Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	inspector, err := require(r, ledgerapi.ClinicianKey(inspection.By), versionOfClinician)
+	inspector, err := requireClinician(r, inspection.By)
 	if err != nil {
 		return nil, err
 	}
