@@ -52,10 +52,14 @@ func (p *player) discloseSome(t testing.TB) {
 	args := p.read("")
 	args.Record = pick(p, p.records).Record
 	args.Purpose = pick(p, emr.Purposes())
+	if p.dice.IntN(6) == 0 {
+		args.Onward = pick(p, []emr.Onward{emr.OnwardExport, emr.OnwardOnBehalf})
+	}
 	by := ledgertest.Member(pick(p, p.readers))
 	switch p.dice.IntN(12) {
 	case 0:
-		by, args.Purpose = p.patient, pick(p, []emr.Purpose{emr.PurposePatient, emr.PurposePatient, emr.PurposeTreatment})
+		by, args.Onward = p.patient, ""
+		args.Purpose = pick(p, []emr.Purpose{emr.PurposePatient, emr.PurposePatient, emr.PurposeTreatment})
 	case 1:
 		args.Grant = ledgertest.ID[emr.GrantID](emr.GrantPrefix)
 	case 2:
@@ -128,6 +132,14 @@ func (p *player) change(t testing.TB) {
 		}
 	case 12:
 		try(p.patient, ledgerapi.CloseEmergency, ledgerapi.EmergencyArgs{Session: p.sessions[len(p.sessions)-1].id})
+	case 19: // a narrowing, whatever is left
+		id := p.grants[max(0, len(p.grants)-1-p.dice.IntN(6))]
+		terms := p.getGrant(t, id).Effective()
+		until := terms.NotBefore.Add(time.Duration(1+p.dice.IntN(60)) * time.Minute)
+		try(p.patient, ledgerapi.NarrowGrant, ledgerapi.NarrowGrantArgs{
+			Patient: p.patient.Handle, Grant: id, Records: terms.Records, Purposes: terms.Purposes, Until: min(terms.Until, until),
+			MaxUses: terms.MaxUses, NoOnward: true, SignedOff: terms.SignedOff,
+		})
 	default:
 		fresh := *reader
 		fresh.Reading = ledgertest.NewKey(t)
@@ -284,6 +296,18 @@ func TestAChangedInputIsFound(t *testing.T) {
 		"a revocation dated back": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
 			altered(t, s, ledgerapi.GrantKey(d.Grant), func(g *emr.Grant) { g.Status, g.Revoked = emr.GrantRevoked, s.Now.Add(-25*time.Hour) })
 		}, fault{emr.FaultHistory, "grant"}},
+		"limits that nobody set": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
+			altered(t, s, ledgerapi.DisclosureKey(d.Disclosure), func(d *emr.Disclosure) { d.From.Limits = &emr.Limits{} })
+		}, fault{emr.FaultInputs, ""}},
+		"a narrowing dated back": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
+			altered(t, s, ledgerapi.GrantKey(d.Grant), func(g *emr.Grant) { g.Limits = &emr.Limits{At: s.Now.Add(-25 * time.Hour), Action: emr.Digest{1}} })
+		}, fault{emr.FaultHistory, "grant"}},
+		"a confirmation dated forward": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
+			altered(t, s, ledgerapi.GrantKey(d.Grant), func(g *emr.Grant) { g.Confirmed = s.Now })
+		}, fault{emr.FaultHistory, "grant"}},
+		"a sign-off that was not there": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
+			altered(t, s, ledgerapi.DisclosureKey(d.Disclosure), func(d *emr.Disclosure) { d.SignOff = emr.SignOffSigned })
+		}, fault{emr.FaultInputs, ""}},
 		"a grant dated forward": {false, func(t *testing.T, s *scene, d ledgerapi.DiscloseArgs) {
 			altered(t, s, ledgerapi.GrantKey(d.Grant), func(g *emr.Grant) { g.Given = s.Now })
 		}, fault{emr.FaultHistory, "grant"}},
