@@ -62,6 +62,9 @@ func auditThroughTheAdapter(
 	require.NotEmpty(t, log.Items)
 	require.Equal(t, p.Handle, log.Items[0].Patient)
 
+	var replay ledgerapi.ReplayView
+	ask(ledgerapi.ReplayDecision, ledgerapi.DisclosureQuery{Disclosure: disclosure}, &replay)
+	require.Equal(t, emr.ReplaySame, replay.Verdict)
 	var accounting ledgerapi.AccountPage
 	ask(ledgerapi.AccountDisclosures, ledgerapi.AccountQuery{Patient: p.Handle}, &accounting)
 	listed := len(accounting.Items)

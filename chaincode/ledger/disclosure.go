@@ -47,13 +47,17 @@ func (st *statement) discloseToPatient(s State, args *ledgerapi.DiscloseArgs) (*
 	if record.Patient != patient.Handle {
 		return nil, missing(ledgerapi.TypeRecord)
 	}
-	d := newDisclosure(s, st, record, args, decideOwnReading(record, args.Purpose))
-	d.Reader = string(patient.Handle)
+	in := ownInputs(patient.Handle, record, args.Purpose, s.Now())
+	d := newDisclosure(s, st, record, args, decideInputs(in))
+	d.Reader, d.From.Record = string(patient.Handle), record.Status
 	signOff, err := signOffOf(s, record.ID)
 	if err != nil {
 		return nil, err
 	}
 	d.SignOff = statusOf(signOff)
+	if d.Inputs, err = in.Digest(); err != nil {
+		return nil, err
+	}
 	return st.commit(s, d, byThePatient(patient, emr.AuditDisclosure, string(d.ID)))
 }
 
@@ -73,15 +77,18 @@ func (st *statement) discloseToClinician(s State, args *ledgerapi.DiscloseArgs) 
 	if err != nil {
 		return nil, err
 	}
-	v := decideReading(clinician, record, args.Purpose, on, s.Now())
-	if v.decision == emr.Permit && on.grant != nil {
-		if v, err = takeUse(s, on.grant, args.Disclosure); err != nil {
-			return nil, err
-		}
+	in := inputsOf(clinician, record, args.Purpose, on, s.Now())
+	v, err := decideAndTake(s, in, on, args.Disclosure)
+	if err != nil {
+		return nil, err
 	}
 	d := newDisclosure(s, st, record, args, v)
 	d.Reader, d.Org, d.Grant, d.Session = string(clinician.ID), clinician.Org, args.Grant, args.Session
 	d.Consent, d.Onward, d.SignOff = numberOf(on.standing), args.Onward, statusOf(on.signOff)
+	d.From = fromOf(clinician, record, args, on)
+	if d.Inputs, err = in.Digest(); err != nil {
+		return nil, err
+	}
 	if v.decision == emr.Permit {
 		d.NoOnward = on.noOnward(record)
 		d.Until = min(d.Until, on.until())
@@ -133,20 +140,33 @@ func namedGrant(s Lookup, id emr.GrantID) (*emr.Grant, error) {
 	return find(s, ledgerapi.GrantKey(id), versionOfGrant)
 }
 
-// takeUse takes the first free use of a grant with a limit. Each use is a key of
-// its own: two readings at once conflict instead of counting as one.
-func takeUse(s State, grant *emr.Grant, disclosure emr.DisclosureID) (verdict, error) {
+// decideAndTake decides a reading, and takes a use where uses are counted and
+// nothing else speaks against it.
+func decideAndTake(s State, in *ledgerapi.DecisionInputs, on *basis, disclosure emr.DisclosureID) (verdict, error) {
+	if !counted(in) {
+		return decideInputs(in), nil
+	}
+	in.UseLeft = true
+	if v := decideInputs(in); v.decision != emr.Permit {
+		in.UseLeft = false
+		return v, nil
+	}
+	return takeUse(s, on.grant, in, disclosure)
+}
+
+// takeUse takes the first free use of a grant with a limit, and decides whether one
+// was left. Each use is a key of its own: two readings at once conflict instead of
+// counting as one.
+func takeUse(s State, grant *emr.Grant, in *ledgerapi.DecisionInputs, disclosure emr.DisclosureID) (verdict, error) {
 	key, free, err := freeUse(s, grant)
 	if err != nil {
 		return verdict{}, err
 	}
+	in.UseLeft = free
 	if !free {
-		return deny(emr.ReasonExhausted), nil
+		return decideInputs(in), nil
 	}
-	if grant.Effective().MaxUses == 0 {
-		return verdict{emr.Permit, emr.ReasonGrant}, nil
-	}
-	return verdict{emr.Permit, emr.ReasonGrant}, putID(s, key, string(disclosure))
+	return decideInputs(in), putID(s, key, string(disclosure))
 }
 
 // freeUse returns the key of the first use that is left, and whether one is. A

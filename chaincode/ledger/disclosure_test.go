@@ -105,8 +105,9 @@ func TestADisclosureIsDecided(t *testing.T) {
 			require.Equal(t, emr.Disclosure{
 				V: 1, ID: args.Disclosure, Patient: s.patient.Handle, Record: args.Record, Grant: args.Grant, Reader: by.ActorID(),
 				Org: by.Home().ID, Purpose: args.Purpose, Decision: want, Reason: test.reason, Action: d.Action, At: s.Now,
-				Until: receipt.Until,
+				Until: receipt.Until, Inputs: d.Inputs, From: d.From,
 			}, *d)
+			require.False(t, d.Inputs.IsZero())
 			require.Len(t, s.Events, events+1)
 			require.True(t, contains(s.trail(t, s.patient.Handle), func(e emr.AuditEntry) bool {
 				return e.Kind == emr.AuditDisclosure && e.Ref == string(args.Disclosure) && e.Actor == by.ActorID() &&

@@ -51,6 +51,9 @@ func hidingQueries(t *testing.T, s *scene) map[string]func(ledger.Reader, string
 		ledgerapi.AccountDisclosures: func(r ledger.Reader, id string) error {
 			return drop(ledger.AccountDisclosures(r, ledgerapi.AccountQuery{Patient: emr.Handle(id), Exclude: []emr.AccountingClass{}}))
 		},
+		ledgerapi.ReplayDecision: func(r ledger.Reader, id string) error {
+			return drop(ledger.ReplayDecision(r, ledgerapi.DisclosureQuery{Disclosure: emr.DisclosureID(id)}))
+		},
 		ledgerapi.ListUnsealed: func(r ledger.Reader, id string) error {
 			return drop(ledger.ListUnsealed(r, ledgerapi.UnsealedQuery{Org: emr.OrgID(id), To: s.Now + 1}))
 		},
@@ -218,7 +221,7 @@ func prefixOf(function string) string {
 	return map[string]string{
 		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
 		ledgerapi.ProveSealed: emr.RecordPrefix, ledgerapi.ListUnsealed: organisations, ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
-		ledgerapi.ReadLog: emr.InspectionPrefix, ledgerapi.AccountDisclosures: emr.HandlePrefix,
+		ledgerapi.ReadLog: emr.InspectionPrefix, ledgerapi.AccountDisclosures: emr.HandlePrefix, ledgerapi.ReplayDecision: emr.DisclosurePrefix,
 		ledgerapi.GetSignOffAction: emr.RecordPrefix,
 	}[function]
 }

@@ -271,6 +271,19 @@ func TestALogIsShownUnderALiveInspectionAlone(t *testing.T) {
 	refuses(t, err, emr.CodeGone, "over")
 }
 
+// TestARevokedInspectorReadsNoMore: what ends an inspector's acts ends the inspections that live.
+func TestARevokedInspectorReadsNoMore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	auditor := s.auditor(t)
+	args := inspecting(emr.LogSubject{Patient: s.patient.Handle})
+	s.inspect(t, auditor, args)
+	require.NotEmpty(t, s.readLog(t, ledgertest.Regulator, reading(args)))
+	require.NoError(t, govern(&assembly{s.Consortium, t}, auditor.Org.Admin, ledger.RevokeCertificates, revoking(auditor.Org, auditor.Cert)))
+	_, err := ledger.ReadLog(s.Query(s.Orgs[ledgertest.Regulator]), reading(args))
+	require.Equal(t, emr.CodeRule, emr.CodeOf(err))
+}
+
 // TestALogOfAnyLengthIsPagedInBoundedSteps: what one answer reads does not grow with the log.
 func TestALogOfAnyLengthIsPagedInBoundedSteps(t *testing.T) {
 	t.Parallel()

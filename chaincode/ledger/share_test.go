@@ -127,6 +127,7 @@ func lives(t *testing.T, check func(*ledgertest.Tx, string, []byte, any, error))
 	amendments(t, check)
 	inspections(t, check)
 	granting(t, check)
+	erasures(t, check)
 }
 
 // TestEveryPeerComputesTheSame runs each transaction of a whole share again on a

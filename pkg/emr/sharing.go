@@ -160,6 +160,10 @@ type Disclosure struct {
 	NoOnward bool `json:"noOnward,omitempty"`
 	// SignOff is how far the record's sign-off had come; absent when it has none.
 	SignOff SignOffStatus `json:"signOff,omitempty"`
+	// Inputs is the digest of everything that it was decided from, and From tells in
+	// which state that was: so it can be decided again.
+	Inputs Digest      `json:"inputs,omitzero"`
+	From   DecidedFrom `json:"from,omitzero"`
 }
 
 // Hash is what a proxy binds its proof to: the SHA-256 of the label

@@ -41,7 +41,7 @@ func auditOrganisationTransactions() []string { return []string{SealReadings, Su
 func auditTransactions() []string { return []string{InspectLog} }
 
 func auditQueries() []string {
-	return []string{GetInspection, ReadLog, GetSeal, ListSeals, ProveSealed, ListUnsealed, AccountDisclosures}
+	return []string{GetInspection, ReadLog, GetSeal, ListSeals, ProveSealed, ListUnsealed, AccountDisclosures, ReplayDecision}
 }
 
 // Limits of the audit trail.

@@ -122,6 +122,8 @@ func laterRequestOf(function string) any {
 		return new(ledgerapi.AnswerAmendmentArgs)
 	case ledgerapi.DisputeAmendment:
 		return new(ledgerapi.DisputeAmendmentArgs)
+	case ledgerapi.InspectLog:
+		return new(ledgerapi.InspectLogArgs)
 	default:
 		return grantingRequestOf(function)
 	}
