@@ -24,7 +24,7 @@ const (
 	MaxWrittenDays = 365
 )
 
-// TypeSuspension: value is emr.Suspension.
+// TypeSuspension is of suspensions: value is emr.Suspension.
 const TypeSuspension = "suspension"
 
 // SuspensionKey is the key of the suspension of a disclosure.
