@@ -95,9 +95,9 @@ func isClosed(s Lookup, id emr.RecordID, closing []*emr.Record) (bool, error) {
 	return err == nil && record.Status != emr.RecordLive, err
 }
 
-// endGrant ends a live grant and purges its fragments. Those of another are purged already.
+// endGrant ends a grant that is live, or waits, and purges its fragments. Those of another are purged already.
 func endGrant(s State, grant *emr.Grant) error {
-	if grant.Status != emr.GrantLive {
+	if grant.Status != emr.GrantLive && grant.Status != emr.GrantWaiting {
 		return nil
 	}
 	grant.Status, grant.Revoked = emr.GrantEnded, s.Now()

@@ -154,7 +154,7 @@ func ListLeftovers(r Reader, q ledgerapi.LeftoversQuery) (*ledgerapi.Leftovers, 
 			return nil, stop, err
 		}
 		err = checkNamesClosed(r, grant, nil)
-		if grant.Status != emr.GrantLive || emr.CodeOf(err) == emr.CodeRule {
+		if grant.Status != emr.GrantLive && grant.Status != emr.GrantWaiting || emr.CodeOf(err) == emr.CodeRule {
 			return &grant.ID, skip, nil
 		}
 		return &grant.ID, keep, err

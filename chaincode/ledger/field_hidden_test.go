@@ -60,6 +60,9 @@ func hidingQueries(t *testing.T, s *scene) map[string]func(ledger.Reader, string
 		ledgerapi.GetSignOffAction: func(r ledger.Reader, id string) error {
 			return drop(ledger.GetSignOffAction(r, ledgerapi.RecordQuery{Record: emr.RecordID(id)}))
 		},
+		ledgerapi.CheckIntegrity: func(r ledger.Reader, id string) error {
+			return drop(ledger.CheckIntegrity(r, ledgerapi.IntegrityQuery{Record: emr.RecordID(id)}))
+		},
 		ledgerapi.CheckTicket: func(r ledger.Reader, id string) error {
 			signed := s.open(t, s.reader, emr.DisclosureID(id))
 			return drop(ledger.CheckTicket(r, ledgerapi.CheckTicketQuery{Signed: *signed}))
@@ -80,6 +83,8 @@ func openQueries() []string {
 		ledgerapi.GetAmendment, ledgerapi.ListAmendments, ledgerapi.GetHold, ledgerapi.GetSeal, ledgerapi.ListSeals, ledgerapi.GetInspection,
 		ledgerapi.ListRevocations, ledgerapi.GetContract,
 		ledgerapi.GetGrantRule, ledgerapi.GetSignOff, ledgerapi.ListSignOffs, ledgerapi.GetInbox,
+		ledgerapi.GetErasure, ledgerapi.ListErasures, ledgerapi.ListLeftovers, ledgerapi.IsErased, ledgerapi.WhoHasRead, ledgerapi.GetRetention,
+		ledgerapi.GetIntegrity,
 	}
 }
 
@@ -103,7 +108,7 @@ func (w *wanderer) step(t *testing.T) {
 		require.NotEqual(t, emr.CodeInternal, codeOf(err), "%s: %v", function, err)
 		return err == nil
 	}
-	switch w.dice.IntN(9) {
+	switch w.dice.IntN(10) {
 	case 0:
 		args := w.ask(emr.RecordID(w.some(emr.RecordPrefix)))
 		if try(w.reader, ledgerapi.RequestAccess, args) {
@@ -141,6 +146,8 @@ func (w *wanderer) step(t *testing.T) {
 		if w.dice.IntN(2) == 0 { // a peer that lacks it
 			w.DropPrivate(ledgerapi.ManifestKey(m.Record))
 		}
+	case 8:
+		try(w.patient, ledgerapi.EraseRecord, w.erase(emr.RecordID(w.some(emr.RecordPrefix))))
 	default:
 		w.Wait(time.Duration(w.dice.IntN(3600)) * time.Second)
 	}
@@ -219,7 +226,7 @@ func absentID(prefix string) string {
 // prefixOf tells what kind of id a query takes.
 func prefixOf(function string) string {
 	return map[string]string{
-		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
+		ledgerapi.ResolvePatient: emr.PatientPrefix, ledgerapi.GetManifest: emr.RecordPrefix, ledgerapi.CheckIntegrity: emr.RecordPrefix, ledgerapi.GetRequestAction: emr.RequestPrefix,
 		ledgerapi.ProveSealed: emr.RecordPrefix, ledgerapi.ListUnsealed: organisations, ledgerapi.GetEmergencyAction: emr.SessionPrefix, ledgerapi.GetAmendmentAction: emr.AmendmentPrefix, ledgerapi.CheckTicket: emr.DisclosurePrefix,
 		ledgerapi.ReadLog: emr.InspectionPrefix, ledgerapi.AccountDisclosures: emr.HandlePrefix, ledgerapi.ReplayDecision: emr.DisclosurePrefix,
 		ledgerapi.GetSignOffAction: emr.RecordPrefix,
@@ -270,6 +277,16 @@ func (w *wanderer) naming(t *testing.T, mine *emr.Scope) []naming {
 		{ledgerapi.AskAmendment, emr.RecordPrefix, func(id string) any {
 			args := w.askAmendment()
 			args.Patient, args.Record = me, emr.RecordID(id)
+			return args
+		}},
+		{ledgerapi.EraseRecord, emr.RecordPrefix, func(id string) any {
+			args := w.erase(emr.RecordID(id))
+			args.Patient = me
+			return args
+		}},
+		{ledgerapi.RollScope, emr.ScopePrefix, func(id string) any {
+			args := w.roll(t, mine)
+			args.Patient, args.Scope = me, emr.ScopeID(id)
 			return args
 		}},
 		{ledgerapi.DisputeAmendment, emr.AmendmentPrefix, func(id string) any {

@@ -122,6 +122,8 @@ func TestNobodyGrantsInAnothersName(t *testing.T) {
 		ledgerapi.ContestEmergency:   ledgerapi.ContestEmergencyArgs{Patient: a, Session: session, Text: "not I"},
 		ledgerapi.AskAmendment:       s.askAmendment(),
 		ledgerapi.DisputeAmendment:   ledgerapi.DisputeAmendmentArgs{Patient: a, Amendment: amendment, Text: "not I"},
+		ledgerapi.EraseRecord:        s.erase(s.record.Record),
+		ledgerapi.RollScope:          s.roll(t, s.scope),
 		ledgerapi.VetoRecovery:       ledgerapi.RecoveryArgs{Patient: a, Recovery: ledgertest.ID[emr.RecoveryID](emr.RecoveryPrefix)},
 		ledgerapi.CompleteRecovery:   ledgerapi.RecoveryArgs{Patient: a, Recovery: ledgertest.ID[emr.RecoveryID](emr.RecoveryPrefix)},
 	} {
@@ -199,7 +201,7 @@ var opaque = regexp.MustCompile(`^(` + strings.Join([]string{
 var word = regexp.MustCompile(`^[A-Za-z.-]+$`)
 
 // kind is the form of what an audit entry or event is about.
-var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|grant|guardians|home|keys|log|patient|record|recovery|scopes|ticket)\.[a-z]+$`)
+var kind = regexp.MustCompile(`^(access|amendment|clinician|consent|delegate|delegation|emergency|erasure|grant|guardians|home|keys|log|patient|record|recovery|scope|scopes|ticket)\.[a-z]+$`)
 
 // words are the fixed lists. A shape alone would let a first name through.
 func words() map[string]bool {
@@ -214,6 +216,7 @@ func words() map[string]bool {
 		"completed asked denied open justified superseded",
 		"complaint incident patient-request routine legal-duty",
 		"draft partly-signed signed incomplete", // of a sign-off
+		"erasure rekey cid digest capsule",
 	} {
 		for _, w := range strings.Fields(list) {
 			known[w] = true

@@ -140,5 +140,8 @@ func declineSuccessor(s State, old *emr.Scope, next emr.ScopeID) error {
 	plan.Declined = slices.Insert(plan.Declined, at, next)
 	plan.Version++
 	plan.Updated = s.Now()
+	if err := put(s, ledgerapi.EmergencyPlanVersionKey(old.Patient, plan.Version), plan); err != nil {
+		return err
+	}
 	return put(s, ledgerapi.EmergencyPlanKey(old.Patient), plan)
 }

@@ -118,6 +118,9 @@ func TestARollSlipsFromUnderNoConsentAndNoPlan(t *testing.T) {
 	provision.Scopes = append(provision.Scopes, args.Next.ID)
 	s.put(t, document(emr.Ask, provision))
 	s.Do(t, s.patient, ledgerapi.RollScope, args)
+	kept, err := s.Query(s.Orgs[ledgertest.HospitalA]).Get(ledgerapi.EmergencyPlanVersionKey(s.patient.Handle, 2))
+	require.NoError(t, err)
+	require.Contains(t, string(kept), string(args.Next.ID), "the plan of before and the plan of now are both kept")
 	next := &emr.Scope{
 		ID: args.Next.ID, Patient: s.patient.Handle, Epoch: 2, Level: s.scope.Level, Delegating: args.Next.Delegating, Fragment: args.Next.Fragment,
 	}

@@ -201,7 +201,7 @@ func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) (*em
 		return nil, tooLow
 	}
 	for _, id := range terms.Records {
-		record, err := liveRecord(s, id)
+		record, err := recordOf(s, id)
 		if err != nil {
 			return nil, err
 		}
@@ -210,6 +210,9 @@ func checkCoverage(s Lookup, terms *emr.GrantTerms, grantee *emr.Clinician) (*em
 		}
 		if record.Scope != scope.ID {
 			return nil, missing(ledgerapi.TypeRecord + " in the scope")
+		}
+		if err := refuseClosed(record); err != nil {
+			return nil, err
 		}
 		if !grantee.Level.Covers(record.Level) {
 			return nil, tooLow
