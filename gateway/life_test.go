@@ -192,18 +192,26 @@ func TestASuspendedReaderGetsNothingFromTheProxies(t *testing.T) {
 	require.Equal(t, emr.ReasonSuspended, audit.Items[0].Reason)
 }
 
-func TestASuspendedAuthorAndAuditorAreShownNothing(t *testing.T) {
+func TestADismissedAuthorAndAuditorAreShownNothing(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	g.put(t)
 	auditor := g.NewClinician(t, ledgertest.Regulator, ledgertest.Wish{Role: string(emr.RoleAuditor), Unit: clientOU})
 	atAuditor := g.login(t, clinicianPerson(auditor), ledgertest.Regulator)
 	atAuditor.post("/v1/clinicians", g.sign(t, auditor, ledgerapi.RegisterClinician, auditor.Args())).into(t, &ledgerapi.Receipt{})
-	path := "/v1/records/" + string(g.manifest.Record) + "/audit"
+	inspection := ledgertest.ID[emr.InspectionID](emr.InspectionPrefix)
+	atAuditor.post("/v1/inspections", g.sign(t, auditor, ledgerapi.InspectLog, ledgerapi.InspectLogArgs{
+		Inspection: inspection, Subject: emr.LogSubject{Record: g.manifest.Record}, To: emr.TimeOf(g.now()) + 1, Ground: emr.InspectRoutine,
+	})).into(t, &ledgerapi.DecisionReceipt{})
 	for _, who := range []struct {
-		at *session
-		of *ledgertest.Clinician
-	}{{g.atAuthor, g.author}, {atAuditor, auditor}} {
+		at   *session
+		of   *ledgertest.Clinician
+		path string
+	}{
+		{g.atAuthor, g.author, "/v1/records/" + string(g.manifest.Record) + "/audit"},
+		{atAuditor, auditor, "/v1/inspections/" + string(inspection) + "/log"},
+	} {
+		path := who.path
 		who.at.get(path).into(t, &ledgerapi.AuditPage{})
 		g.mu.Lock()
 		_, err := ledgertest.Order(g.Consortium, who.of.Org.Admin, ledger.OffboardClinician, ledgerapi.ClinicianStatusArgs{Clinician: who.of.ID})

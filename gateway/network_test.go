@@ -360,6 +360,10 @@ func (l *ledgerPort) NameEndorsers([]string) {}
 // query runs one query by name.
 func query(v *ledgertest.View, function string, text []byte) (any, error) {
 	switch function {
+	case ledgerapi.GetInspection:
+		return ask(v, text, ledger.GetInspection)
+	case ledgerapi.ReadLog:
+		return ask(v, text, ledger.ReadLog)
 	case ledgerapi.ListUnsealed:
 		return ask(v, text, ledger.ListUnsealed)
 	case ledgerapi.GetOrganisations:

@@ -189,10 +189,10 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 	called[ledgerapi.DiscloseBatch] = true
 	amendmentThroughTheAdapter(t, r, p, author, m.Record, do, ask)
 	called[ledgerapi.HoldRecord] = true
+	grantingThroughTheAdapter(t, r, p, author, &scope, m.Record, do, ask)
 	erasureThroughTheAdapter(t, r, called, p, author, &scope, do, ask)
 	auditThroughTheAdapter(t, r, p, m.Record, read.Disclosure, do, ask)
 	called[ledgerapi.SealReadings], called[ledgerapi.SuspendAccounting] = true, true
-	grantingThroughTheAdapter(t, r, p, author, &scope, m.Record, do, ask)
 	shareConsent(t, p, r.NewPatient(t, ledgertest.HospitalB), reader, do, ask)
 	r.governs(called, ask)
 	for _, function := range functions() {
@@ -208,14 +208,14 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventEmergencyClosed, ledgerapi.EventEmergencyContested, ledgerapi.EventEmergencyReviewed,
 		ledgerapi.EventDisclosedBatch,
 		ledgerapi.EventAmendmentAsked, ledgerapi.EventAmendmentAnswered, ledgerapi.EventAmendmentDisputed, ledgerapi.EventRecordHeld,
+		// Asking, granting and signing off.
+		ledgerapi.EventGrantRule, ledgerapi.EventGrantsGiven, ledgerapi.EventAccessNarrowed, ledgerapi.EventAccessGranted,
+		ledgerapi.EventGrantRule, ledgerapi.EventGrantRule, ledgerapi.EventRecordRegistered, ledgerapi.EventSignedOff,
 		// Erasure.
 		ledgerapi.EventScopeRolled, ledgerapi.EventRecordRegistered, ledgerapi.EventRecordRegistered, ledgerapi.EventIntegrity,
 		ledgerapi.EventErasureDenied, ledgerapi.EventAccessRequested, ledgerapi.EventErasureOrdered, ledgerapi.EventErasureContinued,
 		ledgerapi.EventErasureConfirmed,
 		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
-		// Asking, granting and signing off.
-		ledgerapi.EventGrantRule, ledgerapi.EventGrantsGiven, ledgerapi.EventAccessNarrowed, ledgerapi.EventAccessGranted,
-		ledgerapi.EventGrantRule, ledgerapi.EventGrantRule, ledgerapi.EventRecordRegistered, ledgerapi.EventSignedOff,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,
 		ledgerapi.EventDelegationChanged, ledgerapi.EventDelegationChanged, ledgerapi.EventProposed, ledgerapi.EventDecided,

@@ -60,7 +60,7 @@ type Operation struct {
 func Operations() []Operation {
 	return slices.Concat(
 		identityOperations(), recordOperations(), sharingOperations(), consentOperations(), lifeOperations(), emergencyOperations(),
-		amendmentOperations(), grantingOperations(), erasureOperations(),
+		amendmentOperations(), grantingOperations(), erasureOperations(), auditOperations(),
 	)
 }
 

@@ -116,8 +116,8 @@ func Unstoppable() []string {
 	return []string{
 		RevokeAccess, RefuseAccess, WithdrawConsent, EndDelegation, VetoRecovery, SetEmergencyPlan, ContestEmergency, CloseEmergency,
 		ReviewEmergency, AskAmendment, DisputeAmendment, InspectLog,
-		// Erasure.
-		EraseRecord, RollScope,
+		// Taking back in part, and for good.
+		NarrowGrant, EraseRecord, RollScope,
 	}
 }
 

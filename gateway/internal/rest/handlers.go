@@ -71,6 +71,9 @@ func (d *Door) handlers() map[string]handler {
 		"grant-rule.set":     d.relay,
 		"grant-rule.confirm": d.relay,
 		"record.signoff":     d.relay,
+		// Inspections.
+		"log.inspect": d.relay,
+		"log.read":    d.readLog,
 		// Erasure.
 		"record.erase": d.relay,
 		"record.rekey": d.rekeyRecord,
@@ -299,6 +302,18 @@ func (d *Door) recordAudit(c *call) (any, error) {
 		return nil, err
 	}
 	return d.service.RecordAudit(c.r.Context(), c.who, id, page)
+}
+
+func (d *Door) readLog(c *call) (any, error) {
+	id, err := emr.ParseID[emr.InspectionID]("inspection", c.r.PathValue("inspection"))
+	if err != nil {
+		return nil, err
+	}
+	page, err := pageOf(c.r)
+	if err != nil {
+		return nil, err
+	}
+	return d.service.ReadLog(c.r.Context(), c.who, id, page)
 }
 
 // lister is a use case that lists something of the caller's.

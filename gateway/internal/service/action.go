@@ -51,13 +51,13 @@ func signerOfLife(function string) signer {
 	}
 }
 
-// signerOfGranting is signerOf for asking, granting and signing off. Who confirms
+// signerOfGranting is signerOf for asking, granting, signing off and inspecting. Who confirms
 // may be the patient by the second key, or anybody whom the patient has named.
 func signerOfGranting(function string) signer {
 	switch function {
 	case ledgerapi.NarrowGrant, ledgerapi.GrantBatch, ledgerapi.SetGrantRule:
 		return byPatient
-	case ledgerapi.SignOff:
+	case ledgerapi.SignOff, ledgerapi.InspectLog:
 		return byProfessional
 	case ledgerapi.ConfirmGrant, ledgerapi.ConfirmGrantRule:
 		return byEither

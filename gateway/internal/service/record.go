@@ -225,8 +225,8 @@ func (s *Service) Audit(ctx context.Context, who Principal, page Page) (ledgerap
 	return out, err
 }
 
-// RecordAudit lists a record's audit trail for its patient, its author and
-// auditors. For everybody else the record is absent.
+// RecordAudit lists a record's audit trail for its patient and its author. Auditors
+// read it by ReadLog. For everybody else the record is absent.
 func (s *Service) RecordAudit(ctx context.Context, who Principal, id emr.RecordID, page Page) (ledgerapi.AuditPage, error) {
 	var out ledgerapi.AuditPage
 	if err := page.Validate(); err != nil {
@@ -236,7 +236,10 @@ func (s *Service) RecordAudit(ctx context.Context, who Principal, id emr.RecordI
 	if err != nil {
 		return out, err
 	}
-	visible := who.Role == emr.RoleAuditor || who.Subject == string(record.Author)
+	if who.Role == emr.RoleAuditor {
+		return out, errUninspected
+	}
+	visible := who.Subject == string(record.Author)
 	if who.IsPatient() {
 		if visible, err = s.owns(ctx, who, record.Patient); err != nil {
 			return out, err
