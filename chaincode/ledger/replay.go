@@ -150,7 +150,7 @@ func (p *replay) reader() error {
 	p.contradict("reader", p.after(clinician.KeysFrom))
 	next, err := find(p.r, ledgerapi.ClinicianKeysKey(clinician.ID, clinician.KeyVersion+1), versionOfClinician)
 	if err == nil && next == nil {
-		next, err = find(p.r, ledgerapi.ClinicianKey(clinician.ID), versionOfClinician)
+		next, err = requireClinician(p.r, clinician.ID)
 	}
 	if err == nil && next != nil && next.KeyVersion > clinician.KeyVersion {
 		p.contradict("reader", p.before(next.KeysFrom))
@@ -161,7 +161,7 @@ func (p *replay) reader() error {
 // status checks the reader's status against what an administrator has set, which
 // stands in the clinician's log, newest first.
 func (p *replay) status() error {
-	current, err := require(p.r, ledgerapi.ClinicianKey(emr.ClinicianID(p.d.Reader)), versionOfClinician)
+	current, err := requireClinician(p.r, emr.ClinicianID(p.d.Reader))
 	if err != nil {
 		return err
 	}
