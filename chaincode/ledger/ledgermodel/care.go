@@ -251,8 +251,8 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 		PlainSize: 1000, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
 		FileID: sha256.Sum256([]byte("file " + id)), KeyCommitment: sha256.Sum256([]byte("commit " + id)), Threshold: 2,
 	}
-	if m.Content != "" {
-		man.CID = m.Content
+	if m.Content != nil {
+		man.CID = m.Content()
 	}
 	if wish.label {
 		man.Labels = []emr.Label{emr.LabelHIV}

@@ -39,8 +39,8 @@ type Model struct {
 	// Shared tells that others use the ledger, too, and that its time is nobody's to
 	// move: nothing is drawn that takes a member away or needs waiting.
 	Shared bool
-	// Content is the CID of every record's content; made up when empty.
-	Content string
+	// Content returns the CID of a new record's content, another one each time; made up when nil.
+	Content func() string
 	// Hunt prefers what Counts lacks. A sequence then depends on those before it.
 	Hunt bool
 

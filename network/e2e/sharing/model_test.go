@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,6 +28,7 @@ import (
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/network/e2e/testnet"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/blob/ipfs"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 	"github.com/emrys-health/emrys/pkg/pre"
@@ -153,6 +155,20 @@ func (d *consortium) Ask(via emr.OrgID, function string, q, answer any) error {
 // Digest implements ledgermodel.Driver: nobody can look at all of a network's state.
 func (d *consortium) Digest() (uint64, bool) { return 0, false }
 
+// contents puts new content into the swarm, each time that it is asked, so that the gateways which are to pin it find it.
+func contents(t *testing.T) func() string {
+	t.Helper()
+	org, _ := net.Topology.Organisation("HospAMSP")
+	site := net.Network.Site()
+	store, err := ipfs.New(ipfs.Config{Endpoint: site.IPFSAPIURL(org), SecretFile: site.IPFSAuthorization(org)})
+	require.NoError(t, err)
+	return func() string {
+		stored, err := store.Put(t.Context(), io.LimitReader(rand.Reader, 1000))
+		require.NoError(t, err)
+		return stored.CID
+	}
+}
+
 // number is that of an environment variable, or what it is without.
 func number(t *testing.T, name string, otherwise uint64) uint64 {
 	t.Helper()
@@ -174,9 +190,8 @@ func TestRandomSequencesOfTheWholeContractOnARealLedger(t *testing.T) {
 	require.NoError(t, err)
 	seed := number(t, "EMRYS_MODEL_SEED", binary.BigEndian.Uint64(drawn[:]))
 	t.Logf("EMRYS_MODEL_SEED=%d", seed)
-	content := newWard(t).put(strings.NewReader(strings.Repeat("x", 1000))).CID
 	m := ledgermodel.New(t, ledgermodel.NewSeeded(seed), newConsortium(t))
-	m.Shared, m.Content = true, content
+	m.Shared, m.Content = true, contents(t)
 	defer m.Restore()
 	m.Found()
 	m.Counts, m.Hunt = map[string]ledgermodel.Count{}, true
