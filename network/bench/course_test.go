@@ -70,6 +70,7 @@ type ward struct {
 	amendment      emr.AmendmentID
 	wide           emr.GrantTerms
 	toSign         emr.Record
+	erasure        emr.ErasureID
 	proposal       emr.ProposalID
 }
 

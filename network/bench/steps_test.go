@@ -23,7 +23,7 @@ import (
 // everyStep lists a step for every transaction of the contract, in the order in which they build on one another.
 func everyStep() []step {
 	return slices.Concat(
-		joiningSteps(), sharingSteps(), grantingSteps(), takingBackSteps(), consentSteps(), emergencySteps(), amendmentSteps(), recoverySteps(), governanceSteps(), leavingSteps(),
+		joiningSteps(), sharingSteps(), grantingSteps(), takingBackSteps(), consentSteps(), emergencySteps(), amendmentSteps(), erasureSteps(), recoverySteps(), governanceSteps(), leavingSteps(),
 	)
 }
 
@@ -244,6 +244,14 @@ func amendmentSteps() []step {
 		{function: ledgerapi.HoldRecord, of: func(c *course, w *ward) (call, error) {
 			return c.ordered(hospA, ledgerapi.HoldRecord,
 				ledgerapi.HoldRecordArgs{Record: w.record.Record, Hold: true, Ground: emr.HoldLitigation}), nil
+		}, after: func(c *course) error { // what is held is not erased
+			var calls []call
+			for _, w := range c.wards {
+				calls = append(calls, c.ordered(hospA, ledgerapi.HoldRecord, ledgerapi.HoldRecordArgs{Record: w.record.Record}))
+			}
+			var ignored sampled
+			c.inCrowd("end the holds", &ignored, calls)
+			return nil
 		}},
 	}
 }

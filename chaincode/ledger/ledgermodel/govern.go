@@ -272,7 +272,11 @@ func (m *Model) after(subject *emr.Subject) *step {
 			function = ledgerapi.RecordAttempt
 		}
 		all := blocks()
-		return all[slices.IndexFunc(all, func(b block) bool { return b.function == function })].draw(m)
+		at := slices.IndexFunc(all, func(b block) bool { return b.function == function })
+		if at < 0 { // one that is not in the model yet
+			return nil
+		}
+		return all[at].draw(m)
 	case emr.ProposeAdmission:
 		o := m.orgs[subject.Organisation]
 		return m.registerOrganisation(o, o.profile)

@@ -73,7 +73,8 @@ func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
 		r := pick(m, m.records, "record")
 		n.records = []*record{r}
 		within := slices.Contains(g.records, r)
-		return len(g.records) > 0 && !within, len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope), len(g.records) == 1 && within
+		others := slices.ContainsFunc(g.records, func(other *record) bool { return other != r }) // a grant may name one twice
+		return len(g.records) > 0 && !within, len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope), within && !others
 	case 4:
 		n.purposes = g.purposes[:1]
 		return false, false, len(g.purposes) == 1
