@@ -134,8 +134,11 @@ func checkConfirmer(s Lookup, patient *emr.Patient, id string) error {
 	}
 	st := &statement{action: &emr.Action{Actor: id}}
 	who, err := st.actor(s)
-	if err != nil {
+	switch {
+	case emr.CodeOf(err) == emr.CodeUnauthenticated:
 		return emr.Invalid("terms.confirmers", "names somebody who is not registered")
+	case err != nil:
+		return err
 	}
 	if who.clinician != nil {
 		return refuseInactive(who.clinician)
