@@ -76,7 +76,7 @@ func (g *Gatherer) Submit(ctx context.Context, function string, signed *emr.Sign
 	case got = <-p.done:
 	case <-ctx.Done():
 		if g.leave(p) {
-			return context.Cause(ctx)
+			return emr.Wrap(emr.CodeTimeout, "the reading waited for others and was not sent; nothing is committed", context.Cause(ctx))
 		}
 		got = <-p.done // it has been sent
 	}
