@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,9 +34,13 @@ type rig struct {
 	cc     shim.Chaincode
 }
 
+// contract is one for all tests, as a peer has one for all calls: it holds no
+// state, and the framework takes a second to compile its schemas.
+var contract = sync.OnceValues(func() (shim.Chaincode, error) { return New("test") })
+
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	cc, err := New("test")
+	cc, err := contract()
 	require.NoError(t, err)
 	r := &rig{Consortium: ledgertest.NewConsortium(t), t: t, fabric: newFabric(), cc: cc}
 	for _, org := range r.Orgs {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ import (
 
 // ledger has entries, newest first, of which some are sealed.
 type ledger struct {
+	mu      sync.Mutex
 	entries []ledgerapi.UnsealedEntry
 	sealed  map[string]bool
 	sizes   []int
@@ -44,6 +47,8 @@ func (l *ledger) add(n int, at emr.Time) {
 }
 
 func (l *ledger) Query(_ context.Context, _ string, argument, result any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	q, page := argument.(ledgerapi.UnsealedQuery), result.(*ledgerapi.UnsealedPage)
 	at := 0
 	if q.Bookmark == "" {
@@ -64,6 +69,8 @@ func (l *ledger) Query(_ context.Context, _ string, argument, result any) error 
 }
 
 func (l *ledger) Order(_ context.Context, _ string, argument, _ any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.fail; err != nil && !l.lost {
 		l.fail = nil
 		return err
@@ -82,6 +89,12 @@ func (l *ledger) Order(_ context.Context, _ string, argument, _ any) error {
 		return err
 	}
 	return nil
+}
+
+func (l *ledger) portions() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.sizes)
 }
 
 const start = emr.Time(1_000_000)
@@ -149,10 +162,10 @@ func TestRunSealsAtOnceAndThenEverySoOften(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { s.Run(ctx); close(ended) }()
 		synctest.Wait()
-		require.Empty(t, l.sizes)
+		require.Empty(t, l.portions())
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Equal(t, []int{1}, l.sizes)
+		require.Equal(t, []int{1}, l.portions())
 		stop()
 		<-ended
 	})
