@@ -4,6 +4,7 @@
 package contract
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,9 +44,12 @@ func auditThroughTheAdapter(
 	var seal emr.Seal
 	ask(ledgerapi.GetSeal, ledgerapi.SealQuery{Org: ledgertest.HospitalA, Sequence: 1}, &seal)
 	require.Equal(t, page.Items[0], seal)
-	id := names[0].ID
+	var log ledgerapi.AuditPage
+	ask(ledgerapi.AuditByRecord, ledgerapi.PageQuery{Record: record}, &log)
+	registered := log.Items[slices.IndexFunc(log.Items, func(e emr.AuditEntry) bool { return e.Kind == emr.AuditRecord })]
 	var proof emr.Inclusion
-	ask(ledgerapi.ProveSealed, ledgerapi.SealedQuery{Org: ledgertest.HospitalA, TxID: id[:64], Ref: id[64:]}, &proof)
+	ask(ledgerapi.ProveSealed, ledgerapi.SealedQuery{Org: registered.Org, TxID: registered.TxID, Record: record, Ref: registered.Ref}, &proof)
+	require.Equal(t, registered, proof.Entry)
 	require.NoError(t, trail.VerifyInclusion(&proof))
 
 	officer := r.NewClinician(t, ledgertest.HospitalA, ledgertest.Wish{Role: string(emr.RolePrivacyOfficer), Level: string(emr.LevelLow)})
@@ -57,7 +61,6 @@ func auditThroughTheAdapter(
 	var inspected emr.Inspection
 	ask(ledgerapi.GetInspection, ledgerapi.InspectionQuery{Inspection: inspection.Inspection}, &inspected)
 	require.Equal(t, emr.Permit, inspected.Decision)
-	var log ledgerapi.AuditPage
 	ask(ledgerapi.ReadLog, ledgerapi.ReadLogQuery{Inspection: inspection.Inspection}, &log)
 	require.NotEmpty(t, log.Items)
 	require.Equal(t, p.Handle, log.Items[0].Patient)

@@ -143,16 +143,16 @@ func present(value []byte, err error) ([]byte, error) {
 	return value, nil
 }
 
-// GetAll implements ledger.State in one message to the peer.
-func (s *submission) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
+// GetAll implements ledger.Lookup in one message to the peer.
+func (l *lookup) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
 	names := make([]string, len(keys))
 	for i, key := range keys {
 		var err error
-		if names[i], err = s.name(key); err != nil {
+		if names[i], err = l.name(key); err != nil {
 			return nil, err
 		}
 	}
-	values, err := s.stub.GetMultipleStates(names...)
+	values, err := l.stub.GetMultipleStates(names...)
 	if err != nil {
 		return nil, err
 	}

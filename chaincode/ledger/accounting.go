@@ -101,7 +101,7 @@ func AccountDisclosures(r Reader, q ledgerapi.AccountQuery) (*ledgerapi.AccountP
 	if err != nil {
 		return nil, err
 	}
-	list, err := within(byOwner(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark), a.from, a.to)
+	list, err := within(entriesOf(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark), a.from, a.to)
 	if err != nil {
 		return nil, err
 	}

@@ -63,24 +63,21 @@ func headOf(s Lookup, patient emr.Handle) (*emr.AuditHead, error) {
 }
 
 // place is where an entry stands in an index.
-type place struct{ typ, owner, id string }
+type place struct{ typ, owner string }
 
 // placesOf lists where every entry stands: in the trail of the patient and of the
 // record that it concerns, and under who acted and under the organisation that
-// vouches for the actor. The ids end in what names the entry, so that none replaces
-// another, and nothing is read, so that none waits for another.
+// vouches for the actor.
 func placesOf(entry *emr.AuditEntry) []place {
-	// One transaction may write one entry for each of several records, or disclosures.
-	id := ledgerapi.EntryID(entry.TxID, entry.Record, entry.Ref)
-	places := []place{{ledgerapi.TypeAuditByOrg, string(entry.Org), id}}
+	places := []place{{ledgerapi.TypeAuditByOrg, string(entry.Org)}}
 	if actor := actorOf(entry); actor != "" {
-		places = append(places, place{ledgerapi.TypeAuditByActor, actor, id})
+		places = append(places, place{ledgerapi.TypeAuditByActor, actor})
 	}
 	if entry.Patient != "" {
-		places = append(places, place{ledgerapi.TypeAuditByPatient, string(entry.Patient), id})
+		places = append(places, place{ledgerapi.TypeAuditByPatient, string(entry.Patient)})
 	}
 	if entry.Record != "" {
-		places = append(places, place{ledgerapi.TypeAuditByRecord, string(entry.Record), entry.TxID + entry.Ref})
+		places = append(places, place{ledgerapi.TypeAuditByRecord, string(entry.Record)})
 	}
 	return places
 }
@@ -98,14 +95,18 @@ func actorOf(entry *emr.AuditEntry) string {
 	}
 }
 
-// putEntry writes an entry wherever every entry stands, and at further places.
+// putEntry writes an entry wherever every entry stands, and at further places. What
+// names the entry ends its keys, so that none replaces another; nothing is read, so
+// that none waits for another.
 func putEntry(s State, entry *emr.AuditEntry, further ...place) error {
 	b, err := emr.Canonical(entry)
 	if err != nil {
 		return err
 	}
+	// One transaction may write one entry for each of several records, or disclosures.
+	id := ledgerapi.EntryID(entry.TxID, entry.Record, entry.Ref)
 	for _, at := range append(placesOf(entry), further...) {
-		if err := s.Put(ledgerapi.Index(at.typ, at.owner, entry.At, s.Nanos(), at.id), b); err != nil {
+		if err := s.Put(ledgerapi.Index(at.typ, at.owner, entry.At, s.Nanos(), id), valueAt(at, entry, b)); err != nil {
 			return fmt.Errorf("ledger: write %s: %w", at.typ, err)
 		}
 	}

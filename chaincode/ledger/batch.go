@@ -59,6 +59,7 @@ func DiscloseBatch(s State, raw []byte) (*ledgerapi.BatchReceipt, error) {
 // batchPart is one element of a batch; signed is nil when it cannot be read, which fault tells.
 type batchPart struct {
 	signed *emr.SignedAction
+	digest emr.Digest // of signed
 	fault  error
 }
 
@@ -84,6 +85,9 @@ func splitBatch(raw []byte) ([]batchPart, error) {
 			return nil, tooLarge
 		}
 		parts[i].signed, parts[i].fault = decodeSigned(element)
+		if parts[i].signed != nil {
+			parts[i].digest = parts[i].signed.Digest()
+		}
 		for j := range i {
 			if bytes.Equal(elements[j], element) || sameAction(&parts[j], &parts[i]) {
 				return nil, emr.Invalid(ledgerapi.TransientActions, "must not hold an action twice")
@@ -105,7 +109,7 @@ func keysOf(parts []batchPart) []ledgerapi.Key {
 		if err != nil || checkActor(action.Actor) != nil || strings.HasPrefix(action.Actor, emr.HandlePrefix) {
 			continue
 		}
-		keys = append(keys, ledgerapi.ActionKey(parts[i].signed.Digest()), ledgerapi.ClinicianKey(emr.ClinicianID(action.Actor)))
+		keys = append(keys, ledgerapi.ActionKey(parts[i].digest), ledgerapi.ClinicianKey(emr.ClinicianID(action.Actor)))
 		var args ledgerapi.DiscloseArgs
 		if emr.DecodeCanonical(action.Args, &args) != nil {
 			continue
@@ -124,7 +128,7 @@ func keysOf(parts []batchPart) []ledgerapi.Key {
 }
 
 func sameAction(a, b *batchPart) bool {
-	return a.signed != nil && b.signed != nil && a.signed.Digest() == b.signed.Digest()
+	return a.signed != nil && b.signed != nil && a.digest == b.digest
 }
 
 // disclosePart runs one reading on top of the batch. What it wrote joins the batch
@@ -133,18 +137,17 @@ func disclosePart(batch *overlay, gateway *emr.Organisation, part batchPart) (*l
 	if part.fault != nil {
 		return refusedPart(emr.Digest{}, part.fault)
 	}
-	digest := part.signed.Digest()
 	mine := newOverlay(batch)
 	var args ledgerapi.DiscloseArgs
 	st, err := openSigned(mine, gateway, part.signed, ledgerapi.Disclose, &args)
 	if err != nil {
-		return refusedPart(digest, err)
+		return refusedPart(part.digest, err)
 	}
 	receipt, err := st.discloseToClinician(mine, &args)
 	if err != nil {
-		return refusedPart(digest, err)
+		return refusedPart(part.digest, err)
 	}
-	return &ledgerapi.BatchOutcome{Action: digest, Receipt: *receipt}, mine.flush()
+	return &ledgerapi.BatchOutcome{Action: part.digest, Receipt: *receipt}, mine.flush()
 }
 
 // refusedPart makes an outcome of an error that its caller can be told. Any other

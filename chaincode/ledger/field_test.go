@@ -73,9 +73,16 @@ func writesOf(t *testing.T, tx *ledgertest.Tx) []write {
 // entriesOf returns the audit entries that a transaction writes, in whosever trail.
 func entriesOf(t *testing.T, tx *ledgertest.Tx) []emr.AuditEntry {
 	t.Helper()
+	written := map[string]string{}
+	for _, w := range writesOf(t, tx) {
+		written[w.key.Type+strings.Join(w.key.Attributes, "/")] = w.value
+	}
 	var all []emr.AuditEntry
 	for _, w := range writesOf(t, tx) {
 		if strings.HasSuffix(w.key.Type, "-audit") {
+			if patient := w.value; strings.HasPrefix(patient, emr.HandlePrefix) { // stands in the patient's trail, at the same place
+				w.value = written[ledgerapi.TypeAuditByPatient+patient+"/"+strings.Join(w.key.Attributes[1:], "/")]
+			}
 			var entry emr.AuditEntry
 			require.NoError(t, emr.Decode([]byte(w.value), &entry), w.key.Type)
 			all = append(all, entry)
@@ -194,8 +201,11 @@ var opaque = regexp.MustCompile(`^(` + strings.Join([]string{
 	`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`,         // the transaction's time, or one that somebody set
 	`\d{28}`,                                  // an inverted time
 	`rec_[0-9a-f]{32}gra_[0-9a-f]{32}`,
-	`[0-9a-f]{64}([a-z]{3}_[0-9a-f]{32}|\d{1,10}){1,2}`, // what an audit key ends in
+	`[A-Za-z0-9_-]{43}`, // what an audit key ends in: a digest
 }, "|") + `)$`)
+
+// entryIDLength is that of ledgerapi.EntryID, which one time in three thousand has no digit.
+const entryIDLength = 43
 
 // word is the shape of what could be a name: it must be of a fixed list.
 var word = regexp.MustCompile(`^[A-Za-z.-]+$`)
@@ -241,7 +251,7 @@ func TestPublicStateHoldsNothingThatIdentifies(t *testing.T) {
 	known := words()
 	checkText := func(function, text string) {
 		require.Regexp(t, opaque, text, function)
-		if word.MatchString(text) && !strings.HasSuffix(text, "MSP") {
+		if word.MatchString(text) && len(text) != entryIDLength && !strings.HasSuffix(text, "MSP") {
 			require.True(t, known[text] || kind.MatchString(text), "%s writes the word %q: is it of a fixed list?", function, text)
 		}
 		require.NotContains(t, text, emr.PatientPrefix, function)

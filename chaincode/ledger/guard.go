@@ -85,21 +85,6 @@ func putAllGuarded(s State, patient *emr.Patient, current *consent.Consent, set 
 	return putGuardians(s, patient, set)
 }
 
-// fetch reads several keys, in one step where the state can.
-func fetch(s Lookup, keys ...ledgerapi.Key) ([][]byte, error) {
-	if state, can := s.(State); can {
-		return state.GetAll(keys)
-	}
-	values := make([][]byte, len(keys))
-	for i, key := range keys {
-		var err error
-		if values[i], err = s.Get(key); err != nil {
-			return nil, err
-		}
-	}
-	return values, nil
-}
-
 // decodeIf is decode for a value that may be absent.
 func decodeIf[T any](kind string, value []byte, version func(*T) int) (*T, error) {
 	if value == nil {
@@ -113,7 +98,7 @@ func findGuarded(
 	s Lookup, patient emr.Handle, at func(emr.Handle, uint32) ledgerapi.Key, beside ...ledgerapi.Key,
 ) (value []byte, others [][]byte, err error) {
 	keys := append([]ledgerapi.Key{ledgerapi.HomeMoveKey(patient, 1), at(patient, 0)}, beside...)
-	values, err := fetch(s, keys...)
+	values, err := s.GetAll(keys)
 	if err != nil {
 		return nil, nil, fmt.Errorf("ledger: read %s: %w", keys[1].Type, err)
 	}

@@ -141,7 +141,7 @@ func subjectClinician(s Lookup, id emr.ClinicianID) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &subject{org: clinician.Org, further: []place{{ledgerapi.TypeAuditByClinician, string(id), s.TxID()}}}, nil
+	return &subject{org: clinician.Org, further: []place{{ledgerapi.TypeAuditByClinician, string(id)}}}, nil
 }
 
 func subjectOrg(s Lookup, id emr.OrgID) (*subject, error) {
@@ -167,8 +167,7 @@ func (about *subject) audit(s State, entry emr.AuditEntry) error {
 	entry.V, entry.TxID, entry.At = emr.DocumentVersion, s.TxID(), s.Now()
 	further := about.further
 	if about.org != entry.Org {
-		id := ledgerapi.EntryID(entry.TxID, entry.Record, entry.Ref)
-		further = append(further, place{ledgerapi.TypeAuditByOrg, string(about.org), id})
+		further = append(further, place{ledgerapi.TypeAuditByOrg, string(about.org)})
 	}
 	return putEntry(s, &entry, further...)
 }
@@ -211,7 +210,7 @@ func ReadLog(r Reader, q ledgerapi.ReadLogQuery) (*ledgerapi.AuditPage, error) {
 		return nil, err
 	}
 	typ, owner := logOf(&inspection.Subject)
-	list, err := within(byOwner(typ, owner, q.Limit, q.Bookmark), from, to)
+	list, err := within(entriesOf(typ, owner, q.Limit, q.Bookmark), from, to)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func AuditByPatient(r Reader, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, erro
 	if err := emr.CheckID("patient", q.Patient); err != nil {
 		return nil, err
 	}
-	return trail(r, byOwner(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark))
+	return trail(r, entriesOf(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark))
 }
 
 // GetAuditHead returns the end of a patient's audit chain; of a patient without
@@ -182,7 +182,7 @@ func AuditByRecord(r Reader, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, error
 	if err := emr.CheckID("record", q.Record); err != nil {
 		return nil, err
 	}
-	return trail(r, byOwner(ledgerapi.TypeAuditByRecord, string(q.Record), q.Limit, q.Bookmark))
+	return trail(r, entriesOf(ledgerapi.TypeAuditByRecord, string(q.Record), q.Limit, q.Bookmark))
 }
 
 func trail(r Reader, q query) (*ledgerapi.AuditPage, error) {

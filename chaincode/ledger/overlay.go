@@ -53,7 +53,7 @@ func (o *overlay) Get(key ledgerapi.Key) ([]byte, error) {
 	return value, err
 }
 
-// GetAll implements State.
+// GetAll implements Lookup.
 func (o *overlay) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	for i, key := range keys {

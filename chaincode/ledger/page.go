@@ -39,6 +39,7 @@ type query struct {
 	from     *ledgerapi.Key // where the first page begins; nil for the beginning
 	limit    int
 	bookmark string
+	follow   bool // the values may lead to audit entries that stand elsewhere
 }
 
 // page fills one page. choose makes an item of an entry, or tells to skip it or to
@@ -57,6 +58,11 @@ func page[T any](r Reader, q query, choose func(Entry) (*T, step, error)) ([]T, 
 		entries, next, err := r.Scan(q.prefix, from, max(size-len(items), minBatch))
 		if err != nil {
 			return nil, "", err
+		}
+		if q.follow {
+			if err := follow(r, entries); err != nil {
+				return nil, "", err
+			}
 		}
 		for _, entry := range entries {
 			if len(items) == size {

@@ -65,7 +65,7 @@ func readingsOf(r Reader, q *ledgerapi.WhoHasReadQuery) (query, error) {
 		if record.Patient != q.Patient {
 			return query{}, missing(ledgerapi.TypeRecord)
 		}
-		return byOwner(ledgerapi.TypeAuditByRecord, string(q.Record), q.Limit, q.Bookmark), nil
+		return entriesOf(ledgerapi.TypeAuditByRecord, string(q.Record), q.Limit, q.Bookmark), nil
 	default:
 		grant, err := GetGrant(r, ledgerapi.GrantQuery{Grant: q.Grant})
 		if err != nil {
@@ -74,6 +74,6 @@ func readingsOf(r Reader, q *ledgerapi.WhoHasReadQuery) (query, error) {
 		if grant.Terms.Patient != q.Patient {
 			return query{}, missing(ledgerapi.TypeGrant)
 		}
-		return byOwner(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark), nil
+		return entriesOf(ledgerapi.TypeAuditByPatient, string(q.Patient), q.Limit, q.Bookmark), nil
 	}
 }

@@ -177,7 +177,7 @@ func (p *replay) status() error {
 	could, settled := false, false
 	bookmark := ""
 	for !settled {
-		log, err := trail(p.r, byOwner(ledgerapi.TypeAuditByClinician, p.d.Reader, ledgerapi.MaxPageSize, bookmark))
+		log, err := trail(p.r, entriesOf(ledgerapi.TypeAuditByClinician, p.d.Reader, ledgerapi.MaxPageSize, bookmark))
 		if err != nil {
 			return err
 		}

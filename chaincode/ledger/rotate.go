@@ -274,7 +274,7 @@ func aboutClinician(clinician *emr.Clinician, kind emr.AuditKind) emr.AuditEntry
 // auditClinician writes an entry into the trail of the clinician that it is about, named by Ref.
 func auditClinician(s State, entry emr.AuditEntry) error {
 	entry.V, entry.TxID, entry.At = emr.DocumentVersion, s.TxID(), s.Now()
-	return putEntry(s, &entry, place{ledgerapi.TypeAuditByClinician, entry.Ref, entry.TxID})
+	return putEntry(s, &entry, place{ledgerapi.TypeAuditByClinician, entry.Ref})
 }
 
 // AuditByClinician lists what happened to a clinician's registration, newest first.
@@ -285,5 +285,5 @@ func AuditByClinician(r Reader, q ledgerapi.PageQuery) (*ledgerapi.AuditPage, er
 	if err := emr.CheckID("clinician", q.Clinician); err != nil {
 		return nil, err
 	}
-	return trail(r, byOwner(ledgerapi.TypeAuditByClinician, string(q.Clinician), q.Limit, q.Bookmark))
+	return trail(r, entriesOf(ledgerapi.TypeAuditByClinician, string(q.Clinician), q.Limit, q.Bookmark))
 }

@@ -75,7 +75,7 @@ func oldestFirst(names []ledgerapi.EntryName) ([]ledgerapi.EntryName, error) {
 // momentLength is the length of an inverted time.
 const momentLength = 28
 
-// entriesToSeal reads the entries and their marks in one step.
+// entriesToSeal reads the entries and their marks, in two steps.
 func entriesToSeal(s State, org emr.OrgID, names []ledgerapi.EntryName) ([]*emr.AuditEntry, error) {
 	keys := make([]ledgerapi.Key, 0, 2*len(names))
 	for _, name := range names {
@@ -86,12 +86,19 @@ func entriesToSeal(s State, org emr.OrgID, names []ledgerapi.EntryName) ([]*emr.
 		return nil, fmt.Errorf("ledger: read entries: %w", err)
 	}
 	entries := make([]*emr.AuditEntry, len(names))
+	found := make([]Entry, len(names))
 	for i := range names {
-		value, mark := values[2*i], values[2*i+1]
-		if value == nil {
+		found[i] = Entry{Key: keys[2*i], Value: values[2*i]}
+		if found[i].Value == nil {
 			return nil, &emr.Error{Code: emr.CodeNotFound, Field: "entries", Message: "the organisation has no entry " + names[i].ID}
 		}
-		entry, err := decode(ledgerapi.TypeAuditByOrg, value, versionOfAudit)
+	}
+	if err := follow(s, found); err != nil {
+		return nil, err
+	}
+	for i := range names {
+		mark := values[2*i+1]
+		entry, err := decode(ledgerapi.TypeAuditByOrg, found[i].Value, versionOfAudit)
 		switch {
 		case err != nil:
 			return nil, err
@@ -215,9 +222,6 @@ func ProveSealed(r Reader, q ledgerapi.SealedQuery) (*emr.Inclusion, error) {
 		return nil, err
 	}
 	id := ledgerapi.EntryID(q.TxID, q.Record, q.Ref)
-	if !attributeUsable(id) {
-		return nil, emr.Invalid("txId", "is not that of an entry")
-	}
 	mark, err := require(r, ledgerapi.SealedKey(q.Org, id), versionOfSealed)
 	if err != nil {
 		return nil, err
@@ -226,7 +230,7 @@ func ProveSealed(r Reader, q ledgerapi.SealedQuery) (*emr.Inclusion, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, err := require(r, orgEntryKey(q.Org, ledgerapi.EntryName{Moment: mark.Moment, ID: id}), versionOfAudit)
+	entry, err := orgEntry(r, q.Org, ledgerapi.EntryName{Moment: mark.Moment, ID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +239,23 @@ func ProveSealed(r Reader, q ledgerapi.SealedQuery) (*emr.Inclusion, error) {
 		return nil, err
 	}
 	return &emr.Inclusion{Entry: *entry, Index: mark.Index, Path: emr.MerklePath(leaves, int(mark.Index)), Seal: *seal}, nil
+}
+
+// orgEntry returns an entry of an organisation.
+func orgEntry(s Lookup, org emr.OrgID, name ledgerapi.EntryName) (*emr.AuditEntry, error) {
+	key := orgEntryKey(org, name)
+	value, err := s.Get(key)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: read %s: %w", key.Type, err)
+	}
+	if value == nil {
+		return nil, missing(key.Type)
+	}
+	found := []Entry{{Key: key, Value: value}}
+	if err := follow(s, found); err != nil {
+		return nil, err
+	}
+	return decode(key.Type, found[0].Value, versionOfAudit)
 }
 
 func leavesOf(s Lookup, seal *emr.Seal) ([]emr.Digest, error) {
@@ -266,7 +287,7 @@ func ListUnsealed(r Reader, q ledgerapi.UnsealedQuery) (*ledgerapi.UnsealedPage,
 	if gateway.ID != q.Org && gateway.Kind != emr.KindRegulator {
 		return nil, emr.E(emr.CodeForbidden, "the entries are another organisation's")
 	}
-	list, err := within(byOwner(ledgerapi.TypeAuditByOrg, string(q.Org), q.Limit, q.Bookmark), q.From, q.To)
+	list, err := within(entriesOf(ledgerapi.TypeAuditByOrg, string(q.Org), q.Limit, q.Bookmark), q.From, q.To)
 	if err != nil {
 		return nil, err
 	}

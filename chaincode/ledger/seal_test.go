@@ -267,7 +267,7 @@ func TestAProofIsRefused(t *testing.T) {
 		"another record":       {func(q *ledgerapi.SealedQuery) { q.Record = "" }, emr.CodeNotFound},
 		"another transaction":  {func(q *ledgerapi.SealedQuery) { q.TxID = strings.Repeat("0", 64) }, emr.CodeNotFound},
 		"no organisation":      {func(q *ledgerapi.SealedQuery) { q.Org = "" }, emr.CodeInvalid},
-		"a separator":          {func(q *ledgerapi.SealedQuery) { q.Ref = "\x00" }, emr.CodeInvalid},
+		"a separator":          {func(q *ledgerapi.SealedQuery) { q.Ref += "\x00" }, emr.CodeNotFound},
 	} {
 		q := proofOf(&entry)
 		c.change(&q)

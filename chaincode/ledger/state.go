@@ -23,6 +23,8 @@ type Caller struct {
 type Lookup interface {
 	// Get returns the value of a public key, or nil when there is none.
 	Get(key ledgerapi.Key) ([]byte, error)
+	// GetAll is Get of several keys in one step: the values in the order of the keys, nil where there is none.
+	GetAll(keys []ledgerapi.Key) ([][]byte, error)
 	// Now is the transaction's timestamp, the only clock there is, and Nanos its
 	// nanoseconds within the second, which order entries and decide nothing.
 	Now() emr.Time
@@ -40,8 +42,6 @@ type Lookup interface {
 // offers no private value either, so that every peer can endorse.
 type State interface {
 	Lookup
-	// GetAll is Get of several keys in one step: the values in the order of the keys, nil where there is none.
-	GetAll(keys []ledgerapi.Key) ([][]byte, error)
 	// HasPrivate tells by its hash whether a private key exists.
 	HasPrivate(key ledgerapi.Key) (bool, error)
 	Put(key ledgerapi.Key, value []byte) error

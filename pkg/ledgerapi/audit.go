@@ -4,6 +4,8 @@
 package ledgerapi
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 
 	"github.com/emrys-health/emrys/pkg/emr"
@@ -56,7 +58,9 @@ const (
 const (
 	// TypeAuditByActor and TypeAuditByOrg are further indexes of every entry: by who
 	// acted, a ClinicianID or a Handle, and by the organisation that vouches for the
-	// actor. The value is the entry itself.
+	// actor. Here and in TypeAuditByRecord the value is the handle of the patient whom
+	// the entry is about, in whose trail it stands with the same moment and id; that of
+	// an entry about nobody is the entry itself.
 	TypeAuditByActor = "actor-audit"
 	TypeAuditByOrg   = "org-audit"
 	// TypeEmergencyPlanVersion: every emr.EmergencyPlan there was.
@@ -115,11 +119,17 @@ type Sealed struct {
 // attributes of its key in the index by organisation.
 type EntryName struct {
 	Moment string `json:"moment"` // the inverted time, 28 digits
-	ID     string `json:"id"`     // transaction, record and ref, joined
+	ID     string `json:"id"`     // EntryID
 }
 
-// EntryID is the last attribute of an entry's keys by patient, actor and organisation.
-func EntryID(txID string, record emr.RecordID, ref string) string { return txID + string(record) + ref }
+// EntryID is the last attribute of every key at which an entry stands: SHA-256 of
+// what names the entry, each part ended by a zero octet, in base64url, 43
+// characters. Joined as they are, the parts would be three times as long, in the
+// keys of each reading's four places.
+func EntryID(txID string, record emr.RecordID, ref string) string {
+	name := sha256.Sum256([]byte(txID + "\x00" + string(record) + "\x00" + ref + "\x00"))
+	return base64.RawURLEncoding.EncodeToString(name[:])
+}
 
 // SealReadingsArgs names the entries of the caller's organisation to be sealed, in any order.
 type SealReadingsArgs struct {

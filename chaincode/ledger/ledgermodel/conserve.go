@@ -55,7 +55,7 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 		require.False(m.t, m.auditKeys[name], "an audit entry is written twice: %s", s)
 		m.auditKeys[name] = true
 		var e emr.AuditEntry
-		require.NoError(m.t, json.Unmarshal(w.Value, &e))
+		require.NoError(m.t, json.Unmarshal(m.entryAt(out, &w), &e))
 		e.Previous = emr.Digest{} // the whole chain is verified in the end
 		got = append(got, placed(w.Key.Type, w.Key.Attributes[0], &e))
 		if w.Key.Type == ledgerapi.TypeAuditByOrg && w.Key.Attributes[0] == string(e.Org) {
@@ -67,6 +67,21 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 	slices.Sort(want)
 	slices.Sort(got)
 	require.Equal(m.t, want, got, "audit entries of %s", s)
+}
+
+// entryAt returns the entry that stands at a key: the value there or, where that is a patient's handle, the one written into the
+// patient's trail with the same moment and id.
+func (m *Model) entryAt(out *Outcome, w *ledger.Entry) []byte {
+	m.t.Helper()
+	if !strings.HasPrefix(string(w.Value), emr.HandlePrefix) {
+		return w.Value
+	}
+	require.NotEqual(m.t, ledgerapi.TypeAuditByPatient, w.Key.Type, "a patient's trail holds the entries themselves")
+	at := slices.IndexFunc(out.Written, func(o ledger.Entry) bool {
+		return o.Key.Type == ledgerapi.TypeAuditByPatient && slices.Equal(o.Key.Attributes, append([]string{string(w.Value)}, w.Key.Attributes[1:]...))
+	})
+	require.NotEqual(m.t, -1, at, "%s leads to no entry", w.Key.Type)
+	return out.Written[at].Value
 }
 
 func auditTypes() []string {

@@ -178,12 +178,12 @@ func (l *lookup) Get(key ledgerapi.Key) ([]byte, error) {
 	return bytes.Clone(v.data), nil
 }
 
-// GetAll implements ledger.State.
-func (t *Tx) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
+// GetAll implements ledger.Lookup.
+func (l *lookup) GetAll(keys []ledgerapi.Key) ([][]byte, error) {
 	values := make([][]byte, len(keys))
 	for i, key := range keys {
 		var err error
-		if values[i], err = t.Get(key); err != nil {
+		if values[i], err = l.Get(key); err != nil {
 			return nil, err
 		}
 	}
