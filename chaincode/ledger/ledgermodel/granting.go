@@ -20,6 +20,8 @@ type narrowing struct {
 	purposes []emr.Purpose
 	until    emr.Time
 	most     uint32
+	// signedOff is a condition, which is set and never lifted.
+	signedOff bool
 }
 
 // drawNarrow leaves less of a grant, or tries to make it give more.
@@ -28,7 +30,7 @@ func (m *Model) drawNarrow() *step {
 		return nil
 	}
 	g := m.recentGrant()
-	n := &narrowing{g.records, g.purposes, g.until, g.most}
+	n := &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
 	wider, foreign, bad := m.narrowed(g, n)
 	records := []emr.RecordID{}
 	for _, r := range n.records {
@@ -42,6 +44,7 @@ func (m *Model) drawNarrow() *step {
 	}
 	s := m.signed(ledgerapi.NarrowGrant, by, m.carrier(by), ledgerapi.NarrowGrantArgs{
 		Patient: of.handle, Grant: g.id, Records: slices.Compact(records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
+		SignedOff: n.signedOff,
 	})
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
@@ -52,7 +55,7 @@ func (m *Model) drawNarrow() *step {
 	s.event = ledgerapi.EventAccessNarrowed
 	s.then = func(*answer) []emr.AuditEntry {
 		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
-		g.records, g.purposes, g.until, g.most = n.records, n.purposes, n.until, n.most
+		g.records, g.purposes, g.until, g.most, g.signedOff = n.records, n.purposes, n.until, n.most, n.signedOff
 		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
 		return entries
 	}
@@ -62,7 +65,10 @@ func (m *Model) drawNarrow() *step {
 // narrowed changes one thing, and tells whether it gives more, names another
 // patient's record or another scope's, or changes nothing.
 func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
-	switch m.c.Choose(8, "what") {
+	switch m.c.Choose(9, "what") {
+	case 8:
+		n.signedOff = !g.signedOff
+		return g.signedOff, false, false
 	case 1, 2:
 		n.most = 1
 		return false, false, g.most == 1
@@ -101,11 +107,13 @@ func (m *Model) drawGrantBatch() *step {
 	}
 	args := ledgerapi.GrantBatchArgs{Patient: p.handle, Grants: []ledgerapi.GrantAccessArgs{}}
 	var all []*grant
+	records := 0
 	for range 1 + m.c.Choose(2, "grants") {
 		g := m.someGrant(p)
 		g.id, g.reader = ledgertest.ID[emr.GrantID](emr.GrantPrefix), g.to.reading.Public().Bytes()
 		all = append(all, g)
 		args.Grants = append(args.Grants, *m.terms(g))
+		records += len(idsOf(g.records))
 	}
 	by := m.orAnybody(m.helper(p))
 	twice := m.seldom(10, "one twice")
@@ -118,11 +126,15 @@ func (m *Model) drawGrantBatch() *step {
 	for _, g := range all {
 		m.faultsOfGrant(s, g, nil)
 	}
+	for i, g := range all {
+		m.hold(g, by, nil, &args.Grants[i], records)
+	}
 	s.event = ledgerapi.EventGrantsGiven
 	s.then = func(*answer) []emr.AuditEntry {
+		m.sameWaiting(all)
 		var entries []emr.AuditEntry
 		for _, g := range all {
-			entries = append(entries, m.given(g, by, nil, nil)...)
+			entries = append(entries, m.given(g, by, nil)...)
 		}
 		return entries
 	}

@@ -36,8 +36,12 @@ func (m *Model) drawRotatePatientKeys() *step {
 	key, hybrid, version := m.newKey(), p.hybrid, p.version
 	proves := true
 	var prover *pre.PrivateKey
-	kind := m.c.Choose(8, "what")
+	kind := m.c.Choose(9, "what")
 	switch kind {
+	case 8: // one key for everything
+		if p.rule != nil && p.rule.terms.second != nil {
+			key = p.rule.terms.second
+		}
 	case 2:
 		key, hybrid, proves = p.key, m.newHybrid(), false
 	case 3:

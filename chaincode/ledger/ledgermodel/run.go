@@ -82,6 +82,11 @@ func blocks() []block {
 		{ledgerapi.RevokeCertificates, 1, (*Model).drawRevokeCertificates},
 		// The home hospital.
 		{ledgerapi.MoveHome, 2, (*Model).drawMove},
+		// Wide grants and sign-offs.
+		{ledgerapi.SetGrantRule, 2, (*Model).drawSetGrantRule},
+		{ledgerapi.ConfirmGrantRule, 2, (*Model).drawConfirmGrantRule},
+		{ledgerapi.ConfirmGrant, 4, (*Model).drawConfirmGrant},
+		{ledgerapi.SignOff, 4, (*Model).drawSignOff},
 	}
 }
 
@@ -93,8 +98,6 @@ func drawStatus(function string) func(*Model) *step {
 // only become shorter.
 func NotYet() []string {
 	return []string{
-		// Asking, granting and signing off have a model of their own so far (chaincode/ledger/granting_model_test.go).
-		ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
 		// The end of records has a model of its own (TestRandomSequencesEndRecordsTruthfully).
 		ledgerapi.EraseRecord, ledgerapi.RekeyRecord, ledgerapi.RollScope, ledgerapi.EraseExpired, ledgerapi.ContinueErasure,
 		ledgerapi.ConfirmErasure, ledgerapi.ReportIntegrity,
@@ -189,6 +192,8 @@ func (m *Model) Found() {
 	m.run(m.publish(p, p.actor, p.org, emr.LevelLow))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[0], class: emr.ClassMedicalImaging, label: true}))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[1], class: emr.ClassMedicine}))
+	m.foundRule(q)
+	m.foundSigning(q, other)
 }
 
 // staff registers a physician of each hospital first, and then the others.
