@@ -56,46 +56,64 @@ func (m *Model) drawNarrow() *step {
 	s.then = func(*answer) []emr.AuditEntry {
 		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
 		g.records, g.purposes, g.until, g.most, g.signedOff = n.records, n.purposes, n.until, n.most, n.signedOff
-		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
+		m.urge = func() *step {
+			if m.undecided(g) && m.mostly(2, "confirm what is left") {
+				return m.confirmLate(g)
+			}
+			return m.readAgain(func(other *grant) bool { return other == g })
+		}
 		return entries
 	}
 	return s
 }
 
-// narrowed changes one thing, and tells whether it gives more, names another
-// patient's record or another scope's, or changes nothing.
+// narrowed changes one thing or several, and tells whether that gives more, names
+// another patient's record or another scope's, or changes nothing.
 func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
-	switch m.c.Choose(9, "what") {
-	case 8:
-		n.signedOff = !g.signedOff
-		return g.signedOff, false, false
+	for range 1 + m.c.Choose(2, "things") {
+		m.narrowOne(g, n)
+	}
+	fewer := len(n.records) > 0 || len(g.records) == 0
+	for _, r := range n.records {
+		fewer = fewer && g.names(r)
+		foreign = foreign || len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope)
+	}
+	for _, purpose := range n.purposes {
+		fewer = fewer && slices.Contains(g.purposes, purpose)
+	}
+	uses := g.most == 0 || n.most > 0 && n.most <= g.most
+	wider = !fewer || !uses || n.until > g.until || g.signedOff && !n.signedOff
+	same = slices.Equal(idsOf(n.records), idsOf(g.records)) && slices.Equal(n.purposes, g.purposes) &&
+		n.until == g.until && n.most == g.most && n.signedOff == g.signedOff
+	return wider, foreign, same
+}
+
+func (m *Model) narrowOne(g *grant, n *narrowing) {
+	switch m.c.Choose(11, "what") {
 	case 1, 2:
 		n.most = 1
-		return false, false, g.most == 1
 	case 3:
-		if len(m.records) == 0 {
-			return false, false, true
+		if len(m.records) > 0 {
+			n.records = []*record{pick(m, m.records, "record")}
 		}
-		r := pick(m, m.records, "record")
-		n.records = []*record{r}
-		within := slices.Contains(g.records, r)
-		others := slices.ContainsFunc(g.records, func(other *record) bool { return other != r }) // a grant may name one twice
-		return len(g.records) > 0 && !within, len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope), within && !others
 	case 4:
 		n.purposes = g.purposes[:1]
-		return false, false, len(g.purposes) == 1
 	case 5:
 		n.until++
-		return true, false, false
 	case 6:
 		n.most = g.most + 1
-		return g.most > 0, false, false
 	case 7:
 		n.purposes = []emr.Purpose{emr.PurposePatient}
-		return !slices.Contains(g.purposes, emr.PurposePatient), false, slices.Equal(n.purposes, g.purposes)
+	case 8:
+		n.signedOff = !g.signedOff
+	case 9: // some of them, or of the scope
+		n.records = slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool {
+			return r.scope != g.scope || !g.names(r) || m.seldom(3, "not this record")
+		})
+	case 10:
+		n.records = nil
 	default:
 		n.until -= emr.Time(5 * time.Minute / time.Second)
-		return false, false, false
 	}
 }
 

@@ -231,6 +231,9 @@ func (m *Model) someGrant(p *patient) *grant {
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
 	g.signedOff = m.seldom(5, "only what is signed off")
+	if m.seldom(24, "over already") {
+		g.until = m.now()
+	}
 	return g
 }
 
@@ -304,6 +307,7 @@ func (m *Model) give(g *grant, by *actor, q *request) *step {
 // faultsOfGrant is everything that can be wrong with the terms.
 func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	c := g.to
+	s.fault(g.until <= m.now() || g.until <= g.from, emr.CodeInvalid)
 	s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)

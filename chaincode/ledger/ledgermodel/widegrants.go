@@ -83,12 +83,24 @@ func (m *Model) waits(g *grant, entries []emr.AuditEntry) []emr.AuditEntry {
 		entries[i].Decision, entries[i].Reason = emr.Ask, emr.ReasonGrantWaiting
 	}
 	m.urge = func() *step {
-		if m.seldom(4, "read what waits") {
+		switch m.c.Choose(6, "what waits") {
+		case 4:
 			return m.readAgain(func(other *grant) bool { return other == g })
+		case 5:
+			return m.confirmLate(g)
 		}
 		return m.confirmGrant(g)
 	}
 	return entries
+}
+
+// confirmLate confirms what ends this second, or the next one.
+func (m *Model) confirmLate(g *grant) *step {
+	left := g.until - m.now() - emr.Time(m.c.Choose(2, "a second early"))
+	if wait := time.Duration(left) * time.Second; wait > 0 && wait <= 24*time.Hour && !m.Shared {
+		m.d.Wait(wait)
+	}
+	return m.confirmGrant(g)
 }
 
 // sameWaiting holds the answer to a batch against what must wait of it.
@@ -198,7 +210,13 @@ func (m *Model) giveMuch() *step {
 	if !m.Shared {
 		g.until = m.now().Add(30 * 24 * time.Hour)
 	}
-	return m.give(g, m.helper(p), nil)
+	by := m.helper(p)
+	for _, a := range m.delegatesOf(p) {
+		if slices.Contains(p.rule.terms.confirmers, a) && m.mostly(2, "a delegate who may confirm others' grants") {
+			by = a
+		}
+	}
+	return m.give(g, by, nil)
 }
 
 // confirmGrant confirms a grant, or tries to.
@@ -211,7 +229,7 @@ func (m *Model) confirmGrant(g *grant) *step {
 	switch {
 	case m.seldom(12, "who receives it"):
 		by, key = g.to.actor, nil
-	case g.held != nil && g.held.by != g.owner.actor && m.seldom(3, "the delegate who signed it"):
+	case g.held != nil && g.held.by != g.owner.actor && m.mostly(2, "the delegate who signed it"):
 		by, key = g.held.by, nil
 	}
 	args := ledgerapi.ConfirmGrantArgs{Patient: of.handle, Grant: g.id, Terms: emr.Digest(random(32))}

@@ -92,18 +92,25 @@ func (m *Model) foundRule(p *patient) {
 // newRule draws terms from nothing.
 func (m *Model) newRule(p *patient) *ruleTerms {
 	t := &ruleTerms{hours: pick(m, []uint32{1, 0, 2, 24}, "hours")}
-	t.bounds.Scope = m.mostly(4, "scopes")
-	if m.seldom(3, "long ones") {
-		t.bounds.Days = pick(m, []uint32{1, 30}, "days")
-	}
-	if m.seldom(2, "many records") {
-		t.bounds.Records = pick(m, []uint32{1, 2}, "records")
-	}
-	if m.seldom(4, "a level") {
-		t.bounds.Level = pick(m, emr.Levels(), "level")
+	for range 1 + m.c.Choose(2, "bounds") {
+		switch m.c.Choose(5, "bound") {
+		case 0, 1:
+			t.bounds.Scope = true
+		case 2:
+			t.bounds.Days = pick(m, []uint32{1, 30}, "days")
+		case 3:
+			t.bounds.Records = pick(m, []uint32{1, 2}, "records")
+		case 4:
+			t.bounds.Level = pick(m, emr.Levels(), "level")
+		}
 	}
 	for range m.c.Choose(3, "confirmers") {
 		t.name(m.someConfirmer(p))
+	}
+	for _, a := range m.delegatesOf(p) { // who may not confirm what they signed themselves
+		if m.mostly(3, "a delegate") {
+			t.name(a)
+		}
 	}
 	if len(t.confirmers) == 0 || m.mostly(2, "a second key") {
 		t.second = m.device(p)
@@ -120,6 +127,17 @@ func (m *Model) someConfirmer(p *patient) *actor {
 		return pick(m, m.readers(), "reader").actor
 	}
 	return m.anybody()
+}
+
+// delegatesOf are those who may sign for a patient now.
+func (m *Model) delegatesOf(p *patient) []*actor {
+	var all []*actor
+	for _, q := range m.patients {
+		if m.delegated(p, q.actor) {
+			all = append(all, q.actor)
+		}
+	}
+	return all
 }
 
 func (t *ruleTerms) name(a *actor) {
