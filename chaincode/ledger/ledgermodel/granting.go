@@ -29,7 +29,10 @@ func (m *Model) drawNarrow() *step {
 	if len(m.grants) == 0 {
 		return nil
 	}
-	g := m.recentGrant()
+	return m.narrow(m.recentGrant())
+}
+
+func (m *Model) narrow(g *grant) *step {
 	n := &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
 	wider, foreign, bad := m.narrowed(g, n)
 	records := []emr.RecordID{}

@@ -31,7 +31,10 @@ func (p *patient) replace(key *pre.PrivateKey, hybrid []byte) {
 }
 
 func (m *Model) drawRotatePatientKeys() *step {
-	p := pick(m, knownPatients(m), "patient")
+	return m.rotatePatientKeys(pick(m, knownPatients(m), "patient"))
+}
+
+func (m *Model) rotatePatientKeys(p *patient) *step {
 	by := m.self(p)
 	key, hybrid, version := m.newKey(), p.hybrid, p.version
 	proves := true

@@ -175,6 +175,10 @@ func (m *Model) drawRotateClinicianKeys() *step {
 	if len(m.grants) > 0 && m.mostly(3, "one with a grant") {
 		c = m.recentGrant().to
 	}
+	return m.rotateClinicianKeys(c)
+}
+
+func (m *Model) rotateClinicianKeys(c *clinician) *step {
 	by := m.orAnybody(c.actor)
 	reading, hybrid, version := m.newKey(), c.hybrid, c.version
 	switch m.c.Choose(8, "what") {

@@ -83,9 +83,9 @@ func blocks() []block {
 		// The home hospital.
 		{ledgerapi.MoveHome, 2, (*Model).drawMove},
 		// Wide grants and sign-offs.
-		{ledgerapi.SetGrantRule, 2, (*Model).drawSetGrantRule},
-		{ledgerapi.ConfirmGrantRule, 2, (*Model).drawConfirmGrantRule},
-		{ledgerapi.ConfirmGrant, 4, (*Model).drawConfirmGrant},
+		{ledgerapi.SetGrantRule, 3, (*Model).drawSetGrantRule},
+		{ledgerapi.ConfirmGrantRule, 3, (*Model).drawConfirmGrantRule},
+		{ledgerapi.ConfirmGrant, 6, (*Model).drawConfirmGrant},
 		{ledgerapi.SignOff, 4, (*Model).drawSignOff},
 	}
 }
@@ -192,7 +192,7 @@ func (m *Model) Found() {
 	m.run(m.publish(p, p.actor, p.org, emr.LevelLow))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[0], class: emr.ClassMedicalImaging, label: true}))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[1], class: emr.ClassMedicine}))
-	m.foundRule(q)
+	m.foundRule(q, m.patients[1])
 	m.foundSigning(q, other)
 }
 

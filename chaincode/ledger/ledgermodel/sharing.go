@@ -200,6 +200,9 @@ func (m *Model) drawGrant() *step {
 	if len(p.scopes) == 0 {
 		return nil
 	}
+	if m.seldom(6, "about as much as a rule allows") {
+		return m.giveMuch()
+	}
 	g := m.someGrant(p)
 	return m.give(g, m.orAnybody(m.helper(p)), m.answering(g))
 }

@@ -84,7 +84,12 @@ func (m *Model) waits(g *grant, entries []emr.AuditEntry) []emr.AuditEntry {
 	}
 	m.urge = func() *step {
 		switch m.c.Choose(6, "what waits") {
+		case 2:
+			return m.confirmFresh(g)
+		case 3:
+			return m.narrow(g)
 		case 4:
+			m.urge = func() *step { return m.confirmGrant(g) }
 			return m.readAgain(func(other *grant) bool { return other == g })
 		case 5:
 			return m.confirmLate(g)
@@ -92,6 +97,28 @@ func (m *Model) waits(g *grant, entries []emr.AuditEntry) []emr.AuditEntry {
 		return m.confirmGrant(g)
 	}
 	return entries
+}
+
+// confirmFresh lets somebody who may confirm a grant replace keys, and confirm it at once.
+func (m *Model) confirmFresh(g *grant) *step {
+	if len(g.held.told) == 0 {
+		return m.confirmGrant(g)
+	}
+	a := pick(m, g.held.told, "confirmer")
+	s := (*step)(nil)
+	if a.patient != nil {
+		s = m.rotatePatientKeys(a.patient)
+	} else {
+		s = m.rotateClinicianKeys(a.clinician)
+	}
+	if then := s.then; then != nil {
+		s.then = func(given *answer) []emr.AuditEntry {
+			entries := then(given)
+			m.urge = func() *step { return m.confirmGrantBy(g, g.owner, a, nil) }
+			return entries
+		}
+	}
+	return s
 }
 
 // confirmLate confirms what ends this second, or the next one.
@@ -184,7 +211,7 @@ func (m *Model) confirmer(p *patient) (*actor, *pre.PrivateKey) {
 
 func (m *Model) drawConfirmGrant() *step {
 	waits := m.undecided
-	if !slices.ContainsFunc(m.grants, waits) && m.mostly(4, "a grant that may wait") {
+	if !slices.ContainsFunc(m.grants, waits) && m.mostly(4, "a grant that may wait") || m.seldom(4, "one more") {
 		return m.giveMuch()
 	}
 	if len(m.grants) == 0 {
@@ -199,16 +226,36 @@ func (m *Model) drawConfirmGrant() *step {
 	return m.confirmGrant(g)
 }
 
-// giveMuch gives a whole scope of a patient who has a rule, for as long as may be.
+// giveMuch gives as much as a bound of the patient's rule allows, or a little more,
+// and mostly what can be given.
 func (m *Model) giveMuch() *step {
 	p := m.ruler()
 	if p.rule == nil || len(p.scopes) == 0 {
 		return nil
 	}
+	s := m.giveAbout(p)
+	for range 3 {
+		if len(s.faults) > 0 {
+			s = m.giveAbout(p)
+		}
+	}
+	return s
+}
+
+func (m *Model) giveAbout(p *patient) *step {
 	g := m.someGrant(p)
-	g.records = nil
-	if !m.Shared {
-		g.until = m.now().Add(30 * 24 * time.Hour)
+	in := slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool { return r.scope != g.scope })
+	switch m.c.Choose(3, "how much") {
+	case 0:
+		g.records = nil
+	case 1:
+		g.records = in
+	}
+	if days := p.rule.terms.bounds.Days; !m.Shared {
+		g.until = m.now().Add(time.Duration(max(days, 1)) * 24 * time.Hour)
+		if days == 0 || m.seldom(2, "a second more") {
+			g.until++
+		}
 	}
 	by := m.helper(p)
 	for _, a := range m.delegatesOf(p) {
@@ -232,6 +279,10 @@ func (m *Model) confirmGrant(g *grant) *step {
 	case g.held != nil && g.held.by != g.owner.actor && m.mostly(2, "the delegate who signed it"):
 		by, key = g.held.by, nil
 	}
+	return m.confirmGrantBy(g, of, by, key)
+}
+
+func (m *Model) confirmGrantBy(g *grant, of *patient, by *actor, key *pre.PrivateKey) *step {
 	args := ledgerapi.ConfirmGrantArgs{Patient: of.handle, Grant: g.id, Terms: emr.Digest(random(32))}
 	shown := g.held != nil && m.mostly(12, "what was shown")
 	if shown {

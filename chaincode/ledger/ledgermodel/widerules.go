@@ -81,12 +81,18 @@ func (t *ruleTerms) document() emr.GrantRuleTerms {
 	return d
 }
 
-// foundRule is the rule with which a sequence begins: scopes, and several records
-// at once, need the second key or a physician's word.
-func (m *Model) foundRule(p *patient) {
-	m.run(m.setGrantRule(p, p.actor, &ruleTerms{
-		bounds: emr.GrantBounds{Scope: true, Records: 1}, confirmers: []*actor{m.clinicians[0].actor}, second: m.device(p), hours: 1,
-	}))
+// foundRule is the rule with which a sequence begins: what is wide needs the second
+// key or a physician's word, or that of a delegate, who may give, too.
+func (m *Model) foundRule(p, delegate *patient) {
+	t := &ruleTerms{confirmers: []*actor{m.clinicians[0].actor}, second: m.device(p), hours: 1}
+	t.bounds = pick(m, []emr.GrantBounds{
+		{Scope: true, Records: 1}, {Level: emr.LevelModerate}, {Days: 1, Level: emr.LevelPrivate}, {Days: 1, Records: 1},
+	}, "bounds")
+	if m.mostly(2, "a delegate") {
+		m.run(m.nameDelegate(p, p.actor, p.org, delegate, emr.DelegationChosen, m.now().Add(30*24*time.Hour)))
+		t.name(delegate.actor)
+	}
+	m.run(m.setGrantRule(p, p.actor, t))
 }
 
 // newRule draws terms from nothing.
