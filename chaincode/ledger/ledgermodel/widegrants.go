@@ -83,9 +83,11 @@ func (m *Model) waits(g *grant, entries []emr.AuditEntry) []emr.AuditEntry {
 		entries[i].Decision, entries[i].Reason = emr.Ask, emr.ReasonGrantWaiting
 	}
 	m.urge = func() *step {
-		switch m.c.Choose(6, "what waits") {
+		switch m.c.Choose(8, "what waits") {
 		case 2:
 			return m.confirmFresh(g)
+		case 6:
+			return m.afterwards(m.rotatePatientKeys(g.owner, toSecondKey), func() *step { return m.confirmGrantBy(g, g.owner, g.owner.actor, nil) })
 		case 3:
 			return m.narrow(g)
 		case 4:
@@ -105,16 +107,19 @@ func (m *Model) confirmFresh(g *grant) *step {
 		return m.confirmGrant(g)
 	}
 	a := pick(m, g.held.told, "confirmer")
-	s := (*step)(nil)
+	confirm := func() *step { return m.confirmGrantBy(g, g.owner, a, nil) }
 	if a.patient != nil {
-		s = m.rotatePatientKeys(a.patient)
-	} else {
-		s = m.rotateClinicianKeys(a.clinician)
+		return m.afterwards(m.rotatePatientKeys(a.patient, 0), confirm)
 	}
+	return m.afterwards(m.rotateClinicianKeys(a.clinician), confirm)
+}
+
+// afterwards asks for another step when a step is committed.
+func (m *Model) afterwards(s *step, next func() *step) *step {
 	if then := s.then; then != nil {
-		s.then = func(given *answer) []emr.AuditEntry {
-			entries := then(given)
-			m.urge = func() *step { return m.confirmGrantBy(g, g.owner, a, nil) }
+		s.then = func(a *answer) []emr.AuditEntry {
+			entries := then(a)
+			m.urge = next
 			return entries
 		}
 	}

@@ -165,6 +165,9 @@ func (m *Model) device(p *patient) *pre.PrivateKey {
 // changedRule changes one thing of the terms in force, or nothing.
 func (m *Model) changedRule(p *patient) *ruleTerms {
 	t := p.rule.terms
+	if m.mostly(3, "a bound that there is") {
+		return m.changedBound(t)
+	}
 	switch m.c.Choose(12, "what changes") {
 	case 1:
 		t.bounds.Scope = !t.bounds.Scope
@@ -191,6 +194,26 @@ func (m *Model) changedRule(p *patient) *ruleTerms {
 	case 11: // tighter in one respect, looser in another
 		t.hours, t.bounds.Records = t.hours+1, t.bounds.Records+1
 	}
+	return &t
+}
+
+// changedBound moves a bound that there is, or takes it away.
+func (m *Model) changedBound(t ruleTerms) *ruleTerms {
+	var moves []func()
+	b := &t.bounds
+	if b.Scope {
+		moves = append(moves, func() { b.Scope = false })
+	}
+	if b.Days > 0 {
+		moves = append(moves, func() { b.Days = pick(m, []uint32{30, 1, 0}, "days") })
+	}
+	if b.Records > 0 {
+		moves = append(moves, func() { b.Records = pick(m, []uint32{2, 1, 0}, "records") })
+	}
+	if b.Level != "" {
+		moves = append(moves, func() { b.Level = pick(m, append(emr.Levels(), ""), "level") })
+	}
+	pick(m, moves, "bound")()
 	return &t
 }
 
