@@ -29,24 +29,28 @@ func (m *Model) drawNarrow() *step {
 	if len(m.grants) == 0 {
 		return nil
 	}
-	return m.narrow(m.recentGrant())
+	g := m.recentGrant()
+	n := g.left()
+	for range 1 + m.c.Choose(2, "things") {
+		m.narrowOne(g, n)
+	}
+	return m.narrow(g, n)
 }
 
-func (m *Model) narrow(g *grant) *step {
-	n := &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
-	wider, foreign, bad := m.narrowed(g, n)
-	records := []emr.RecordID{}
-	for _, r := range n.records {
-		records = append(records, r.id)
-	}
-	slices.Sort(records)
+// left is what is left of a grant now.
+func (g *grant) left() *narrowing {
+	return &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
+}
+
+func (m *Model) narrow(g *grant, n *narrowing) *step {
+	wider, foreign, bad := narrowed(g, n)
 	of, by := g.owner, m.orAnybody(m.helper(g.owner))
 	if m.seldom(10, "as another patient") {
 		of = pick(m, knownPatients(m), "patient")
 		by = of.actor
 	}
 	s := m.signed(ledgerapi.NarrowGrant, by, m.carrier(by), ledgerapi.NarrowGrantArgs{
-		Patient: of.handle, Grant: g.id, Records: slices.Compact(records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
+		Patient: of.handle, Grant: g.id, Records: idsOf(n.records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
 		SignedOff: n.signedOff,
 	})
 	m.patientOrDelegate(s, of)
@@ -60,7 +64,7 @@ func (m *Model) narrow(g *grant) *step {
 		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
 		g.records, g.purposes, g.until, g.most, g.signedOff = n.records, n.purposes, n.until, n.most, n.signedOff
 		m.urge = func() *step {
-			if m.undecided(g) && m.mostly(2, "confirm what is left") {
+			if m.undecided(g) && m.mostly(3, "confirm what is left") {
 				return m.confirmLate(g)
 			}
 			return m.readAgain(func(other *grant) bool { return other == g })
@@ -70,12 +74,9 @@ func (m *Model) narrow(g *grant) *step {
 	return s
 }
 
-// narrowed changes one thing or several, and tells whether that gives more, names
-// another patient's record or another scope's, or changes nothing.
-func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
-	for range 1 + m.c.Choose(2, "things") {
-		m.narrowOne(g, n)
-	}
+// narrowed tells whether what is to be left of a grant is more, names another
+// patient's record or another scope's, or is all of it.
+func narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
 	fewer := len(n.records) > 0 || len(g.records) == 0
 	for _, r := range n.records {
 		fewer = fewer && g.names(r)
@@ -91,6 +92,7 @@ func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
 	return wider, foreign, same
 }
 
+// narrowOne changes one thing.
 func (m *Model) narrowOne(g *grant, n *narrowing) {
 	switch m.c.Choose(11, "what") {
 	case 1, 2:

@@ -96,6 +96,7 @@ func (m *Model) foundSigning(p *patient, author *clinician) {
 		wish.signers = append(wish.signers, signer{c, c.org, c.role})
 	}
 	m.run(m.write(p, author.actor, author.org, wish))
+	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[0], class: emr.ClassMedicine})) // of another level
 }
 
 // other is another role of those who may sign.
