@@ -97,10 +97,13 @@ func (m *Model) device(p *patient) *pre.PrivateKey {
 // changedRule changes one thing of the terms in force, or nothing.
 func (m *Model) changedRule(p *patient) *ruleTerms {
 	t := p.rule.terms
+	if m.seldom(5, "no rule any more") {
+		return &ruleTerms{}
+	}
 	if m.mostly(3, "a bound that there is") {
 		return m.changedBound(t)
 	}
-	switch m.c.Choose(12, "what changes") {
+	switch m.c.Choose(11, "what changes") {
 	case 1:
 		t.bounds.Scope = !t.bounds.Scope
 	case 2:
@@ -121,9 +124,7 @@ func (m *Model) changedRule(p *patient) *ruleTerms {
 		t.second = nil
 	case 9:
 		t.second = m.device(p)
-	case 10:
-		t = ruleTerms{}
-	case 11: // tighter in one respect, looser in another
+	case 10: // tighter in one respect, looser in another
 		t.hours, t.bounds.Records = t.hours+1, t.bounds.Records+1
 	}
 	return &t

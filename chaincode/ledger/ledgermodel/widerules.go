@@ -273,6 +273,9 @@ func (m *Model) confirmRule(p *patient, by *actor, key *pre.PrivateKey) *step {
 		}
 		r.terms, r.next, r.version = *r.next, nil, r.version+1
 		p.rule = &r
+		if !r.terms.binds() { // and who is named next is named anew
+			m.urge = func() *step { return m.setGrantRule(p, p.actor, m.newRule(p)) }
+		}
 		e := byThePatient(emr.AuditGrantRule, p, by, strconv.FormatUint(uint64(r.version), 10))
 		e.Decision = emr.Permit
 		return []emr.AuditEntry{e}
