@@ -204,7 +204,7 @@ func (m *Model) staff(h []emr.OrgID) {
 		level emr.Level
 	}{
 		{h[0], emr.RolePhysician, emr.LevelPrivate}, {h[1], emr.RolePhysician, emr.LevelPrivate},
-		{h[2], emr.RolePhysician, emr.LevelPrivate}, {h[0], emr.RoleNurse, emr.LevelLow},
+		{h[2], emr.RolePhysician, emr.LevelPrivate}, {h[1], emr.RolePhysician, emr.LevelPrivate}, {h[0], emr.RoleNurse, emr.LevelLow},
 		{h[1], emr.RoleInsurer, emr.LevelPrivate}, {h[0], emr.RolePrivacyOfficer, emr.LevelLow},
 		{h[1], emr.RolePrivacyOfficer, emr.LevelLow}, {m.regulator(), emr.RolePrivacyOfficer, emr.LevelLow},
 		{m.regulator(), emr.RoleAuditor, emr.LevelPrivate}, {h[1], emr.RoleNurse, emr.LevelModerate},

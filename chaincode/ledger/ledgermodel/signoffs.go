@@ -83,6 +83,11 @@ func (m *Model) drawSigners(wish *recordWish) {
 		last.in = pick(m, m.orgIDs, "organisation")
 	case 10:
 		c := pick(m, m.clinicians, "anybody")
+		for _, idle := range m.clinicians {
+			if idle.registered && writes(idle.role) && idle.state() != emr.ClinicianActive && m.mostly(2, "one who does not act") {
+				c = idle
+			}
+		}
 		*last = signer{c, c.org, c.role}
 	case 11:
 		wish.signers = append(wish.signers, wish.signers[0])
@@ -92,7 +97,7 @@ func (m *Model) drawSigners(wish *recordWish) {
 // foundSigning registers the draft of a record with which a sequence begins.
 func (m *Model) foundSigning(p *patient, author *clinician) {
 	wish := recordWish{scope: p.scopes[0], class: emr.ClassMedicalImaging}
-	for _, c := range []*clinician{author, m.clinicians[0], m.clinicians[2]} {
+	for _, c := range []*clinician{author, m.clinicians[3], m.clinicians[0]} { // the first two are alike but for the order
 		wish.signers = append(wish.signers, signer{c, c.org, c.role})
 	}
 	m.run(m.write(p, author.actor, author.org, wish))
