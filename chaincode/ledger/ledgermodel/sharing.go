@@ -111,7 +111,10 @@ func (m *Model) drawRequest() *step {
 	}
 	r := pick(m, m.records, "record")
 	by := m.orAnybody(pick(m, m.able(), "professional").actor)
-	purpose := m.purpose(by.clinician)
+	return m.request(by, r, m.purpose(by.clinician))
+}
+
+func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
 	args := ledgerapi.RequestAccessArgs{
 		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: r.id, Purpose: purpose, Note: "please",
 	}

@@ -331,6 +331,9 @@ func (m *Model) confirmed(g *grant) []emr.AuditEntry {
 		if early := g.held.ready - m.now(); early > 0 && g.until > g.held.ready && !m.Shared {
 			m.d.Wait(time.Duration(early-emr.Time(m.c.Choose(2, "a second early"))) * time.Second)
 		}
+		if m.seldom(2, "ask for it") {
+			return m.requestOf(g)
+		}
 		return m.readAgain(func(other *grant) bool { return other == g })
 	}
 	entries := entriesOf(emr.AuditConfirmed, g, g.held.confirmed, g.signedRecords)
@@ -338,6 +341,15 @@ func (m *Model) confirmed(g *grant) []emr.AuditEntry {
 		entries[i].Decision, entries[i].Purpose = emr.Permit, ""
 	}
 	return entries
+}
+
+// requestOf asks for what a grant gives already.
+func (m *Model) requestOf(g *grant) *step {
+	in := slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool { return r.scope != g.scope || !g.names(r) || r.next != nil })
+	if len(in) == 0 {
+		return nil
+	}
+	return m.request(g.to.actor, pick(m, in, "record"), g.purposes[0])
 }
 
 // cover lets requests find a grant.
