@@ -114,7 +114,8 @@ func (st *statement) checkConfirmation(s Lookup, grant *emr.Grant, terms emr.Dig
 }
 
 // putConfirmed writes a grant that takes effect, with the pointers to it, and
-// answers its request, unless that was answered otherwise in the meantime.
+// answers its request, unless that was answered otherwise, or what it asks for has
+// gone, in the meantime: the grant was shown as it stands, and holds for the rest.
 func putConfirmed(s State, grant *emr.Grant) error {
 	if err := put(s, ledgerapi.GrantKey(grant.ID), grant); err != nil {
 		return err
@@ -123,7 +124,7 @@ func putConfirmed(s State, grant *emr.Grant) error {
 		return err
 	}
 	request, err := answeredRequest(s, grant)
-	if emr.CodeOf(err) == emr.CodeRule {
+	if code := emr.CodeOf(err); code == emr.CodeRule || code == emr.CodeGone {
 		return nil
 	}
 	if err != nil || request == nil {

@@ -150,6 +150,27 @@ func TestAWaitingGrantIsNarrowedAndConfirmedAsItIsLeft(t *testing.T) {
 	require.Equal(t, emr.ReasonNotCovered, h.disclose(t, h.reader, h.read(grant.Terms.Grant)).Reason)
 }
 
+// TestAGrantIsConfirmedThoughWhatWasAskedForIsErased: it gives the rest of the scope,
+// and leaves the request that nobody can grant any more.
+func TestAGrantIsConfirmedThoughWhatWasAskedForIsErased(t *testing.T) {
+	t.Parallel()
+	h := newHousehold(t, emr.GrantBounds{Scope: true})
+	other := h.Record(t, h.author, h.scope, emr.ClassPrescription).Record
+	request := h.ask(h.record.Record)
+	h.Do(t, h.reader, ledgerapi.RequestAccess, request)
+	grant := h.Grant(h.scope, h.reader)
+	grant.Request = request.Request
+	h.Do(t, h.patient, ledgerapi.GrantAccess, grant)
+	h.erased(t, h.record.Record)
+	h.Do(t, h.friend, ledgerapi.ConfirmGrant, h.confirmation(t, grant.Terms.Grant))
+	require.NotEqual(t, emr.RequestGranted, h.getRequest(t, request.Request).Status)
+	reading := h.read(grant.Terms.Grant)
+	require.Equal(t, emr.Deny, h.disclose(t, h.reader, reading).Decision)
+	reading = h.read(grant.Terms.Grant)
+	reading.Record = other
+	require.Equal(t, emr.Permit, h.disclose(t, h.reader, reading).Decision)
+}
+
 // TestARecentKeyDelaysWhatItTakesPartIn: 72 hours from the last pinning, the rule's
 // naming of the confirmer included.
 func TestARecentKeyDelaysWhatItTakesPartIn(t *testing.T) {

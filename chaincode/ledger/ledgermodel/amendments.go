@@ -4,6 +4,8 @@
 package ledgermodel
 
 import (
+	"slices"
+
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -51,8 +53,9 @@ func (m *Model) drawAsk() *step {
 }
 
 func (m *Model) drawAnswerAmendment() *step {
-	if len(m.amendments) == 0 {
-		return nil
+	asked := func(a *amendment) bool { return a.status == emr.AmendmentAsked }
+	if !slices.ContainsFunc(m.amendments, asked) && m.mostly(4, "something to answer") || len(m.amendments) == 0 {
+		return m.drawAsk()
 	}
 	am := pick(m, m.amendments, "amendment")
 	by := m.orAnybody(am.record.author.actor)
@@ -96,12 +99,9 @@ func (m *Model) drawAnswerAmendment() *step {
 }
 
 func (m *Model) drawDispute() *step {
-	if len(m.amendments) == 0 {
-		return nil
-	}
 	denied := func(a *amendment) bool { return a.status == emr.AmendmentDenied && !a.disputed }
-	if idle(m, m.amendments, denied) {
-		return nil
+	if !slices.ContainsFunc(m.amendments, denied) && m.mostly(4, "something to dispute") || len(m.amendments) == 0 {
+		return m.drawAnswerAmendment()
 	}
 	am := pick(m, m.amendments, "amendment")
 	for _, other := range m.amendments {

@@ -189,6 +189,7 @@ func (m *Model) drawRegisterRecord() *step {
 			wish.scope, wish.class = wish.previous.scope, wish.previous.class
 		}
 	}
+	m.drawSigners(&wish)
 	if m.seldom(12, "another's scope") {
 		if of := pick(m, m.patients, "whose"); len(of.scopes) > 0 {
 			wish.scope = of.scopes[0]
@@ -202,6 +203,7 @@ type recordWish struct {
 	class    emr.Class
 	label    bool
 	previous *record
+	signers  []signer
 }
 
 func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *step {
@@ -225,10 +227,13 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 		s.fault(old.restricted && !wish.label, emr.CodeRule)
 		s.fault(old.next != nil, emr.CodeStale)
 		r.version, r.series = old.version+1, old.series
+		s.fault(old.signing != nil && len(wish.signers) == 0, emr.CodeRule)
 	}
+	m.faultsOfSigners(s, &wish)
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {
-		r.registered = a.At
+		r.registered, r.manifest = a.At, s.sent.Digest()
+		m.opensSigning(r, wish.signers)
 		if wish.previous != nil {
 			wish.previous.next = r
 		}
@@ -253,6 +258,9 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 	}
 	if m.Content != nil {
 		man.CID = m.Content()
+	}
+	for _, of := range wish.signers {
+		man.Signers = append(man.Signers, emr.Signer{Clinician: of.cid, Org: of.in, Role: of.as})
 	}
 	if wish.label {
 		man.Labels = []emr.Label{emr.LabelHIV}

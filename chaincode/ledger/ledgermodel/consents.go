@@ -261,16 +261,20 @@ func (m *Model) drawNameDelegate() *step {
 	if m.seldom(4, "a guardian") {
 		kind = emr.DelegationGuardian
 	}
-	late := m.seldom(12, "over already")
-	if late {
+	if m.seldom(12, "over already") {
 		until = m.now().Add(-time.Hour)
 	}
-	via := m.carrier(by)
+	return m.nameDelegate(p, by, m.carrier(by), to, kind, until)
+}
+
+func (m *Model) nameDelegate(
+	p *patient, by *actor, via emr.OrgID, to *patient, kind emr.DelegationKind, until emr.Time,
+) *step {
 	s := m.signed(ledgerapi.NameDelegate, by, via, ledgerapi.NameDelegateArgs{
 		Patient: p.handle, Delegate: to.handle, Kind: kind, Until: until,
 	})
 	s.onlyPatient(p)
-	s.fault(to == p || late, emr.CodeInvalid)
+	s.fault(to == p || until <= m.now(), emr.CodeInvalid)
 	s.fault(!to.registered, emr.CodeNotFound)
 	old := p.delegates[to]
 	guarded := kind == emr.DelegationGuardian || old != nil && old.guardian && old.holds(m.now())

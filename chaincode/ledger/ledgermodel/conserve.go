@@ -146,7 +146,7 @@ func (m *Model) witness(s *step, out *Outcome) {
 		ok := m.signedBy(s.sent, p.key) ||
 			s.function == ledgerapi.CompleteRecovery && m.signedBy(s.sent, s.key) ||
 			w.Key.Type == ledgerapi.TypeDelegation && m.signedBy(s.sent, m.patientOf(emr.Handle(w.Key.Attributes[1])).key) ||
-			s.function == ledgerapi.ProposeRelationship && onlyProposes(w)
+			s.function == ledgerapi.ProposeRelationship && onlyProposes(w) || m.mayConfirm(s, p, w.Key.Type)
 		for to := range p.delegates {
 			ok = ok || delegable(w.Key.Type) && m.delegated(p, to.actor) && m.signedBy(s.sent, to.key)
 		}
@@ -169,7 +169,7 @@ func onlyProposes(w ledger.Entry) bool {
 func (m *Model) mindOf(w ledger.Entry) *patient {
 	switch w.Key.Type {
 	case ledgerapi.TypeConsent, ledgerapi.TypeConsentVersion, ledgerapi.TypeConsentWithdrawal, ledgerapi.TypeHomeMove, ledgerapi.TypeDelegation, ledgerapi.TypeEmergencyPlan,
-		ledgerapi.TypeGuardians, ledgerapi.TypeRelationship, ledgerapi.TypePatient, ledgerapi.TypePatientKeys, ledgerapi.TypeRetiredKey:
+		ledgerapi.TypeGuardians, ledgerapi.TypeRelationship, ledgerapi.TypePatient, ledgerapi.TypePatientKeys, ledgerapi.TypeRetiredKey, ledgerapi.TypeGrantRule:
 		return m.patientOf(emr.Handle(w.Key.Attributes[0]))
 	case ledgerapi.TypeGrant:
 		var g emr.Grant

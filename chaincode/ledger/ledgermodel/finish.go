@@ -32,6 +32,9 @@ func (m *Model) Finish() {
 		require.Equal(m.t, c.version, found.KeyVersion)
 	}
 	m.finishSharing()
+	m.finishWideGrants()
+	m.finishSignOffs()
+	m.finishInboxes()
 	m.finishCases()
 	m.finishGovernance()
 	m.finishSeals()

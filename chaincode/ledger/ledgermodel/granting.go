@@ -20,6 +20,8 @@ type narrowing struct {
 	purposes []emr.Purpose
 	until    emr.Time
 	most     uint32
+	// signedOff is a condition, which is set and never lifted.
+	signedOff bool
 }
 
 // drawNarrow leaves less of a grant, or tries to make it give more.
@@ -28,20 +30,28 @@ func (m *Model) drawNarrow() *step {
 		return nil
 	}
 	g := m.recentGrant()
-	n := &narrowing{g.records, g.purposes, g.until, g.most}
-	wider, foreign, bad := m.narrowed(g, n)
-	records := []emr.RecordID{}
-	for _, r := range n.records {
-		records = append(records, r.id)
+	n := g.left()
+	for range 1 + m.c.Choose(2, "things") {
+		m.narrowOne(g, n)
 	}
-	slices.Sort(records)
+	return m.narrow(g, n)
+}
+
+// left is what is left of a grant now.
+func (g *grant) left() *narrowing {
+	return &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
+}
+
+func (m *Model) narrow(g *grant, n *narrowing) *step {
+	wider, foreign, bad := narrowed(g, n)
 	of, by := g.owner, m.orAnybody(m.helper(g.owner))
 	if m.seldom(10, "as another patient") {
 		of = pick(m, knownPatients(m), "patient")
 		by = of.actor
 	}
 	s := m.signed(ledgerapi.NarrowGrant, by, m.carrier(by), ledgerapi.NarrowGrantArgs{
-		Patient: of.handle, Grant: g.id, Records: slices.Compact(records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
+		Patient: of.handle, Grant: g.id, Records: idsOf(n.records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
+		SignedOff: n.signedOff,
 	})
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
@@ -52,44 +62,63 @@ func (m *Model) drawNarrow() *step {
 	s.event = ledgerapi.EventAccessNarrowed
 	s.then = func(*answer) []emr.AuditEntry {
 		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
-		g.records, g.purposes, g.until, g.most = n.records, n.purposes, n.until, n.most
-		m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
+		g.records, g.purposes, g.until, g.most, g.signedOff = n.records, n.purposes, n.until, n.most, n.signedOff
+		m.urge = func() *step {
+			if m.undecided(g) && m.mostly(3, "confirm what is left") {
+				return m.confirmLate(g)
+			}
+			return m.readAgain(func(other *grant) bool { return other == g })
+		}
 		return entries
 	}
 	return s
 }
 
-// narrowed changes one thing, and tells whether it gives more, names another
-// patient's record or another scope's, or changes nothing.
-func (m *Model) narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
-	switch m.c.Choose(8, "what") {
+// narrowed tells whether what is to be left of a grant is more, names another
+// patient's record or another scope's, or is all of it.
+func narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
+	fewer := len(n.records) > 0 || len(g.records) == 0
+	for _, r := range n.records {
+		fewer = fewer && g.names(r)
+		foreign = foreign || len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope)
+	}
+	for _, purpose := range n.purposes {
+		fewer = fewer && slices.Contains(g.purposes, purpose)
+	}
+	uses := g.most == 0 || n.most > 0 && n.most <= g.most
+	wider = !fewer || !uses || n.until > g.until || g.signedOff && !n.signedOff
+	same = slices.Equal(idsOf(n.records), idsOf(g.records)) && slices.Equal(n.purposes, g.purposes) &&
+		n.until == g.until && n.most == g.most && n.signedOff == g.signedOff
+	return wider, foreign, same
+}
+
+// narrowOne changes one thing.
+func (m *Model) narrowOne(g *grant, n *narrowing) {
+	switch m.c.Choose(11, "what") {
 	case 1, 2:
 		n.most = 1
-		return false, false, g.most == 1
 	case 3:
-		if len(m.records) == 0 {
-			return false, false, true
+		if len(m.records) > 0 {
+			n.records = []*record{pick(m, m.records, "record")}
 		}
-		r := pick(m, m.records, "record")
-		n.records = []*record{r}
-		within := slices.Contains(g.records, r)
-		others := slices.ContainsFunc(g.records, func(other *record) bool { return other != r }) // a grant may name one twice
-		return len(g.records) > 0 && !within, len(g.records) == 0 && (r.owner != g.owner || r.scope != g.scope), within && !others
 	case 4:
 		n.purposes = g.purposes[:1]
-		return false, false, len(g.purposes) == 1
 	case 5:
 		n.until++
-		return true, false, false
 	case 6:
 		n.most = g.most + 1
-		return g.most > 0, false, false
 	case 7:
 		n.purposes = []emr.Purpose{emr.PurposePatient}
-		return !slices.Contains(g.purposes, emr.PurposePatient), false, slices.Equal(n.purposes, g.purposes)
+	case 8:
+		n.signedOff = !g.signedOff
+	case 9: // some of them, or of the scope
+		n.records = slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool {
+			return r.scope != g.scope || !g.names(r) || m.seldom(3, "not this record")
+		})
+	case 10:
+		n.records = nil
 	default:
 		n.until -= emr.Time(5 * time.Minute / time.Second)
-		return false, false, false
 	}
 }
 
@@ -101,11 +130,13 @@ func (m *Model) drawGrantBatch() *step {
 	}
 	args := ledgerapi.GrantBatchArgs{Patient: p.handle, Grants: []ledgerapi.GrantAccessArgs{}}
 	var all []*grant
+	records := 0
 	for range 1 + m.c.Choose(2, "grants") {
 		g := m.someGrant(p)
 		g.id, g.reader = ledgertest.ID[emr.GrantID](emr.GrantPrefix), g.to.reading.Public().Bytes()
 		all = append(all, g)
 		args.Grants = append(args.Grants, *m.terms(g))
+		records += len(idsOf(g.records))
 	}
 	by := m.orAnybody(m.helper(p))
 	twice := m.seldom(10, "one twice")
@@ -118,11 +149,15 @@ func (m *Model) drawGrantBatch() *step {
 	for _, g := range all {
 		m.faultsOfGrant(s, g, nil)
 	}
+	for i, g := range all {
+		m.hold(g, by, nil, &args.Grants[i], records)
+	}
 	s.event = ledgerapi.EventGrantsGiven
 	s.then = func(*answer) []emr.AuditEntry {
+		m.sameWaiting(all)
 		var entries []emr.AuditEntry
 		for _, g := range all {
-			entries = append(entries, m.given(g, by, nil, nil)...)
+			entries = append(entries, m.given(g, by, nil)...)
 		}
 		return entries
 	}

@@ -31,13 +31,22 @@ func (p *patient) replace(key *pre.PrivateKey, hybrid []byte) {
 }
 
 func (m *Model) drawRotatePatientKeys() *step {
-	p := pick(m, knownPatients(m), "patient")
+	return m.rotatePatientKeys(pick(m, knownPatients(m), "patient"), m.c.Choose(9, "what"))
+}
+
+// toSecondKey is the kind of a rotation to the key of the patient's second device.
+const toSecondKey = 8
+
+func (m *Model) rotatePatientKeys(p *patient, kind int) *step {
 	by := m.self(p)
 	key, hybrid, version := m.newKey(), p.hybrid, p.version
 	proves := true
 	var prover *pre.PrivateKey
-	kind := m.c.Choose(8, "what")
 	switch kind {
+	case toSecondKey: // one key for everything
+		if p.rule != nil && p.rule.terms.second != nil {
+			key = p.rule.terms.second
+		}
 	case 2:
 		key, hybrid, proves = p.key, m.newHybrid(), false
 	case 3:

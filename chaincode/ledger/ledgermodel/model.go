@@ -127,6 +127,8 @@ type patient struct {
 	delegates  map[*patient]*delegation
 	proposed   map[*actor]*recovery
 	chain      uint64
+	rule       *wideRule         // about wide grants; nil when none was ever set
+	devices    []*pre.PrivateKey // second keys, pinned or not
 }
 
 type clinician struct {
@@ -170,6 +172,8 @@ type record struct {
 	next       *record
 	holders    map[emr.OrgID]bool
 	registered emr.Time
+	manifest   emr.Digest // of the author's signed manifest
+	signing    *signing   // nil when nobody is to sign the record off
 }
 
 func (m *Model) now() emr.Time { return m.d.Now() }

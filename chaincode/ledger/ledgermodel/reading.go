@@ -213,6 +213,7 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 		if g != nil && g.to == c {
 			against.add(counted && g.most > 0 && g.used >= g.most, emr.ReasonExhausted)
 			against.add(r.restricted && g.wide && said != emr.Permit, emr.ReasonConsentRestricted)
+			against.add(g.signedOff && r.signed() != emr.SignOffSigned, emr.ReasonNotSignedOff)
 		}
 	}
 	if len(against) > 0 {
@@ -237,6 +238,7 @@ func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
 		e.Consent = r.owner.standing.number()
 	}
 	require.Equal(m.t, e.Consent, a.Consent)
+	require.Equal(m.t, r.signed(), a.SignOff, "how far the sign-off has come")
 	e.Record, e.Purpose, e.Decision, e.Reason = r.id, want.purpose, a.Decision, a.Reason
 	if d.permit {
 		d.until = a.At.Add(10 * time.Minute)
@@ -299,6 +301,9 @@ func (m *Model) present() {
 	want := m.holds(d, by)
 	require.Equal(m.t, want.decision, ticket.Decision, "%s: %s of %s for %s", ticket.Reason, d.id, d.reader.name, by.name)
 	require.Contains(m.t, want.reasons, ticket.Reason)
+	if want.decision == emr.Permit {
+		require.Equal(m.t, d.record.signed(), ticket.SignOff.Status, "a reader is told whether a record is final")
+	}
 	if want.decision != emr.Permit {
 		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")
 		require.Empty(m.t, ticket.Manifest.Signed.Body)

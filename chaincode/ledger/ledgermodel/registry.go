@@ -127,7 +127,8 @@ func (m *Model) registerClinician(
 	c *clinician, via emr.OrgID, days int, key, reading *pre.PrivateKey, level emr.Level,
 ) *step {
 	until := m.now().Add(time.Duration(days) * 24 * time.Hour)
-	wish := ledgertest.Wish{CN: c.id, Role: string(c.role), Level: string(level), Until: time.Unix(int64(until), 0)}
+	role := m.roleOf(c)
+	wish := ledgertest.Wish{CN: c.id, Role: string(role), Level: string(level), Until: time.Unix(int64(until), 0)}
 	cert := m.issue(c.org, wish, key)
 	s := &step{function: ledgerapi.RegisterClinician, by: c.actor, via: via, key: key, args: ledgerapi.RegisterClinicianArgs{
 		Clinician: c.cid, Org: c.org, Certificate: cert, Reading: reading.Public().Bytes(), Hybrid: c.hybrid,
@@ -149,6 +150,7 @@ func (m *Model) registerClinician(
 			c.read(reading)
 		}
 		c.registered, c.notAfter, c.key, c.level, c.reading = true, until, key, level, reading
+		c.role = role
 		c.cert, c.revoked = m.certificate(cert), false
 		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditClinician, c)}
@@ -173,6 +175,10 @@ func (m *Model) drawRotateClinicianKeys() *step {
 	if len(m.grants) > 0 && m.mostly(3, "one with a grant") {
 		c = m.recentGrant().to
 	}
+	return m.rotateClinicianKeys(c)
+}
+
+func (m *Model) rotateClinicianKeys(c *clinician) *step {
 	by := m.orAnybody(c.actor)
 	reading, hybrid, version := m.newKey(), c.hybrid, c.version
 	switch m.c.Choose(8, "what") {

@@ -82,6 +82,11 @@ func blocks() []block {
 		{ledgerapi.RevokeCertificates, 1, (*Model).drawRevokeCertificates},
 		// The home hospital.
 		{ledgerapi.MoveHome, 2, (*Model).drawMove},
+		// Wide grants and sign-offs.
+		{ledgerapi.SetGrantRule, 3, (*Model).drawSetGrantRule},
+		{ledgerapi.ConfirmGrantRule, 3, (*Model).drawConfirmGrantRule},
+		{ledgerapi.ConfirmGrant, 6, (*Model).drawConfirmGrant},
+		{ledgerapi.SignOff, 4, (*Model).drawSignOff},
 	}
 }
 
@@ -93,8 +98,6 @@ func drawStatus(function string) func(*Model) *step {
 // only become shorter.
 func NotYet() []string {
 	return []string{
-		// Asking, granting and signing off have a model of their own so far (chaincode/ledger/granting_model_test.go).
-		ledgerapi.SetGrantRule, ledgerapi.ConfirmGrantRule, ledgerapi.ConfirmGrant, ledgerapi.SignOff,
 		// The end of records has a model of its own (TestRandomSequencesEndRecordsTruthfully).
 		ledgerapi.EraseRecord, ledgerapi.RekeyRecord, ledgerapi.RollScope, ledgerapi.EraseExpired, ledgerapi.ContinueErasure,
 		ledgerapi.ConfirmErasure, ledgerapi.ReportIntegrity,
@@ -189,6 +192,8 @@ func (m *Model) Found() {
 	m.run(m.publish(p, p.actor, p.org, emr.LevelLow))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[0], class: emr.ClassMedicalImaging, label: true}))
 	m.run(m.write(p, author.actor, author.org, recordWish{scope: p.scopes[1], class: emr.ClassMedicine}))
+	m.foundRule(q, m.patients[1])
+	m.foundSigning(q, other)
 }
 
 // staff registers a physician of each hospital first, and then the others.
@@ -199,7 +204,7 @@ func (m *Model) staff(h []emr.OrgID) {
 		level emr.Level
 	}{
 		{h[0], emr.RolePhysician, emr.LevelPrivate}, {h[1], emr.RolePhysician, emr.LevelPrivate},
-		{h[2], emr.RolePhysician, emr.LevelPrivate}, {h[0], emr.RoleNurse, emr.LevelLow},
+		{h[2], emr.RolePhysician, emr.LevelPrivate}, {h[1], emr.RolePhysician, emr.LevelPrivate}, {h[0], emr.RoleNurse, emr.LevelLow},
 		{h[1], emr.RoleInsurer, emr.LevelPrivate}, {h[0], emr.RolePrivacyOfficer, emr.LevelLow},
 		{h[1], emr.RolePrivacyOfficer, emr.LevelLow}, {m.regulator(), emr.RolePrivacyOfficer, emr.LevelLow},
 		{m.regulator(), emr.RoleAuditor, emr.LevelPrivate}, {h[1], emr.RoleNurse, emr.LevelModerate},

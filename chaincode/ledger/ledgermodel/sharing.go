@@ -40,6 +40,8 @@ type grant struct {
 	wide           bool
 	signedRecords  []*record
 	signedPurposes []emr.Purpose
+	signedOff      bool  // gives only what is signed off
+	held           *held // nil when it was not wide
 }
 
 func (g *grant) names(r *record) bool { return len(g.records) == 0 || slices.Contains(g.records, r) }
@@ -95,6 +97,7 @@ func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purp
 	}
 	all.add(g.owner != r.owner || g.scope != r.scope || !g.names(r), emr.ReasonNotCovered)
 	all.add(g.revoked, emr.ReasonRevoked)
+	all.add(!g.held.gives(m.now()), emr.ReasonGrantWaiting)
 	all.add(m.now() < g.from, emr.ReasonNotYet)
 	all.add(m.now() >= g.until, emr.ReasonExpired)
 	all.add(!slices.Contains(g.purposes, purpose), emr.ReasonPurpose)
@@ -108,7 +111,10 @@ func (m *Model) drawRequest() *step {
 	}
 	r := pick(m, m.records, "record")
 	by := m.orAnybody(pick(m, m.able(), "professional").actor)
-	purpose := m.purpose(by.clinician)
+	return m.request(by, r, m.purpose(by.clinician))
+}
+
+func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
 	args := ledgerapi.RequestAccessArgs{
 		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: r.id, Purpose: purpose, Note: "please",
 	}
@@ -149,7 +155,7 @@ func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *ver
 	for _, name := range []string{string(r.id), string(r.scope.ID)} {
 		g := m.covering[name+c.id]
 		if g != nil && len(m.againstGrant(g, c, r, purpose)) == 0 && (g.most == 0 || g.used < g.most) &&
-			(!r.restricted || !g.wide || said == emr.Permit) {
+			(!r.restricted || !g.wide || said == emr.Permit) && (!g.signedOff || r.signed() == emr.SignOffSigned) {
 			return says(emr.Permit, emr.ReasonGrant)
 		}
 	}
@@ -197,6 +203,9 @@ func (m *Model) drawGrant() *step {
 	if len(p.scopes) == 0 {
 		return nil
 	}
+	if m.seldom(6, "about as much as a rule allows") {
+		return m.giveMuch()
+	}
 	g := m.someGrant(p)
 	return m.give(g, m.orAnybody(m.helper(p)), m.answering(g))
 }
@@ -227,6 +236,10 @@ func (m *Model) someGrant(p *patient) *grant {
 		g.from = m.now().Add(-time.Minute)
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
+	g.signedOff = m.seldom(5, "only what is signed off")
+	if m.seldom(24, "over already") {
+		g.until = m.now()
+	}
 	return g
 }
 
@@ -258,7 +271,7 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 	args := &ledgerapi.GrantAccessArgs{Terms: emr.GrantTerms{
 		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: 1, Grantee: g.to.cid, Org: g.to.org,
 		Reader: g.reader, Records: slices.Compact(records), Purposes: g.purposes, NotBefore: g.from, Until: g.until,
-		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{},
+		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff,
 	}}
 	for _, id := range m.members() {
 		if id != g.to.org {
@@ -290,13 +303,17 @@ func (m *Model) give(g *grant, by *actor, q *request) *step {
 	s.fault(again, emr.CodeExists)
 	m.faultsOfGrant(s, g, q)
 	s.event = ledgerapi.EventAccessGranted
-	s.then = func(*answer) []emr.AuditEntry { return m.given(g, by, q, args.Terms.Records) }
+	if m.hold(g, by, q, args, len(args.Terms.Records)); g.held != nil {
+		s.event = ledgerapi.EventGrantWaiting
+	}
+	s.then = func(*answer) []emr.AuditEntry { return m.given(g, by, q) }
 	return s
 }
 
 // faultsOfGrant is everything that can be wrong with the terms.
 func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	c := g.to
+	s.fault(g.until <= m.now() || g.until <= g.from, emr.CodeInvalid)
 	s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
@@ -321,20 +338,19 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	}
 }
 
-func (m *Model) given(g *grant, by *actor, q *request, records []emr.RecordID) []emr.AuditEntry {
+func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
+	g.wide, g.signedRecords, g.signedPurposes = len(g.records) == 0, g.records, g.purposes
+	m.grants = append(m.grants, g)
+	entries := entriesOf(emr.AuditGrant, g, by, g.signedRecords)
+	if g.held != nil {
+		return m.waits(g, entries)
+	}
 	if q != nil {
 		q.pending = false
 	}
-	g.wide, g.signedRecords, g.signedPurposes = len(g.records) == 0, g.records, g.purposes
-	m.grants = append(m.grants, g)
+	m.cover(g)
 	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
-	if len(g.records) == 0 {
-		m.covering[string(g.scope.ID)+g.to.id] = g
-	}
-	for _, r := range g.records {
-		m.covering[string(r.id)+g.to.id] = g
-	}
-	return entriesOf(emr.AuditGrant, g, by, g.signedRecords)
+	return entries
 }
 
 // entriesOf are the entries about a grant: one for each record that it names, or one.

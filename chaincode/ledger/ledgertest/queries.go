@@ -51,6 +51,12 @@ func questions() map[string]question {
 		ledgerapi.AccountDisclosures: questionOf(ledger.AccountDisclosures),
 		ledgerapi.ProveSealed:        questionOf(ledger.ProveSealed),
 		ledgerapi.ListUnsealed:       questionOf(ledger.ListUnsealed),
+		// Wide grants and sign-offs.
+		ledgerapi.GetGrantRule:     questionOf(ledger.GetGrantRule),
+		ledgerapi.GetSignOff:       questionOf(ledger.GetSignOff),
+		ledgerapi.GetSignOffAction: questionOf(ledger.GetSignOffAction),
+		ledgerapi.ListSignOffs:     questionOf(ledger.ListSignOffs),
+		ledgerapi.GetInbox:         questionOf(ledger.GetInbox),
 	}
 }
 
