@@ -47,6 +47,9 @@ func RekeyRecord(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err := checkUnused(s, record); err != nil {
 		return nil, err
 	}
+	if _, err := supersede(s, record); err != nil { // what cannot be is refused, held or not
+		return nil, err
+	}
 	entry.Ref = string(orderOfRekey(record.ID))
 	holds, err := holdsOf(s, []*emr.Record{previous})
 	if err != nil {
@@ -54,9 +57,6 @@ func RekeyRecord(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	}
 	if reason := denialOfHolds(holds); reason != "" {
 		return st.denyRekey(s, previous, entry, reason)
-	}
-	if _, err := supersede(s, record); err != nil {
-		return nil, err
 	}
 	if err := openSignOff(s, record, m.Signers); err != nil { // signatures are of the manifest, which is another one
 		return nil, err

@@ -145,6 +145,40 @@ func TestAHeldVersionIsNotRekeyed(t *testing.T) {
 }
 
 // TestARekeyFollowsTheEpochs: a version of an epoch that is over moves to the next.
+// Who may not re-key a version, and what cannot be, learns nothing of a hold and
+// leaves nothing in the patient's trail.
+func TestWhatCannotBeRekeyedIsRefusedAndNotDeniedByAHold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	stranger := s.Clinician(t, ledgertest.HospitalB, emr.RolePhysician, emr.LevelPrivate)
+	s.Accept(t, s.patient, stranger)
+	superseded := s.Record(t, s.author, s.scope, emr.ClassMedicalImaging)
+	s.Do(t, s.author, ledgerapi.RegisterRecord, s.next(t, superseded, nil))
+	for _, held := range []*emr.Manifest{s.record, superseded} {
+		args := ledgerapi.HoldRecordArgs{Record: held.Record, Hold: true, Ground: emr.HoldLitigation}
+		require.NoError(t, s.hold(s.Orgs[ledgertest.HospitalA].Admin, args))
+	}
+	for name, test := range map[string]struct {
+		by     *ledgertest.Clinician
+		of     *emr.Manifest
+		change func(*emr.Manifest)
+		code   emr.Code
+	}{
+		"by another hospital":     {stranger, s.record, nil, emr.CodeForbidden},
+		"of a superseded version": {s.author, superseded, nil, emr.CodeStale},
+		"of another class":        {s.author, s.record, func(m *emr.Manifest) { m.Class = emr.ClassPrescription }, emr.CodeInvalid},
+		"with a version left out": {s.author, s.record, func(m *emr.Manifest) { m.Version++ }, emr.CodeInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := s.rekeyOf(t, test.by, test.of, test.change)
+			before := s.Dump()
+			_, err := s.Try(t, test.by, ledgerapi.RekeyRecord, m)
+			refuses(t, err, test.code, "")
+			require.Equal(t, before, s.Dump())
+		})
+	}
+}
+
 func TestARekeyFollowsTheEpochs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

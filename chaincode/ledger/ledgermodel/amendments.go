@@ -41,6 +41,7 @@ func (m *Model) drawAsk() *step {
 	s := m.signed(ledgerapi.AskAmendment, by, m.carrier(by), args)
 	s.onlyPatient(p)
 	s.fault(p != r.owner, emr.CodeNotFound)
+	s.fault(r.erased != nil, emr.CodeGone)
 	s.fault(again, emr.CodeExists)
 	s.event = ledgerapi.EventAmendmentAsked
 	s.then = func(a *answer) []emr.AuditEntry {
@@ -58,6 +59,11 @@ func (m *Model) drawAnswerAmendment() *step {
 		return m.drawAsk()
 	}
 	am := pick(m, m.amendments, "amendment")
+	for _, other := range m.amendments {
+		if other.status == emr.AmendmentAsked && other.record.erased == nil && m.seldom(2, "one that waits") {
+			am = other
+		}
+	}
 	by := m.orAnybody(am.record.author.actor)
 	if m.seldom(3, "a colleague") {
 		by = pick(m, knownClinicians(m), "colleague").actor
@@ -81,6 +87,7 @@ func (m *Model) drawAnswerAmendment() *step {
 	}
 	s.fault(by.org != am.record.hospital, emr.CodeForbidden)
 	s.fault(am.status != emr.AmendmentAsked, emr.CodeExists)
+	s.fault(am.record.erased != nil, emr.CodeGone)
 	s.fault(mute, emr.CodeInvalid)
 	if version != nil {
 		s.fault(version.series != am.record.series || version.version <= am.record.version || version.registered < am.asked, emr.CodeRule)
@@ -93,6 +100,9 @@ func (m *Model) drawAnswerAmendment() *step {
 			am.status, e.Decision = emr.AmendmentAccepted, emr.Permit
 		}
 		e.Record = am.record.id
+		if !args.Accept {
+			m.urge = func() *step { return m.dispute(am) }
+		}
 		return []emr.AuditEntry{e}
 	}
 	return s
@@ -109,6 +119,10 @@ func (m *Model) drawDispute() *step {
 			am = other
 		}
 	}
+	return m.dispute(am)
+}
+
+func (m *Model) dispute(am *amendment) *step {
 	p := am.record.owner
 	if m.seldom(8, "another patient") {
 		p = pick(m, knownPatients(m), "patient")
@@ -121,6 +135,7 @@ func (m *Model) drawDispute() *step {
 	s.fault(p != am.record.owner, emr.CodeNotFound)
 	s.fault(am.status != emr.AmendmentDenied, emr.CodeRule)
 	s.fault(am.disputed, emr.CodeExists)
+	s.fault(am.record.erased != nil, emr.CodeGone)
 	s.event = ledgerapi.EventAmendmentDisputed
 	s.then = func(*answer) []emr.AuditEntry {
 		am.disputed = true
@@ -137,7 +152,7 @@ func (m *Model) drawHold() *step {
 	}
 	r := pick(m, m.records, "record")
 	by := pick(m, []emr.OrgID{r.hospital, m.regulator(), r.hospital, pick(m, m.orgIDs, "organisation")}, "who holds")
-	args := ledgerapi.HoldRecordArgs{Record: r.id, Hold: m.mostly(3, "hold"), Ground: emr.HoldLitigation}
+	args := ledgerapi.HoldRecordArgs{Record: r.id, Hold: m.mostly(3, "hold"), Ground: m.holdGround()}
 	if !args.Hold {
 		args.Ground = ""
 	}
@@ -148,15 +163,17 @@ func (m *Model) drawHold() *step {
 	s := m.order(ledgerapi.HoldRecord, by, args)
 	s.fault(bad, emr.CodeInvalid)
 	s.fault(by != r.hospital && m.orgs[by].kind != emr.KindRegulator, emr.CodeForbidden)
-	s.fault(args.Hold && r.holders[by], emr.CodeExists)
-	s.fault(!args.Hold && !r.holders[by], emr.CodeRule)
+	s.fault(args.Hold && r.holders[by] != "", emr.CodeExists)
+	s.fault(!args.Hold && r.holders[by] == "", emr.CodeRule)
+	s.fault(r.closed() != "", emr.CodeGone)
 	s.event = ledgerapi.EventRecordReleased
 	kind := emr.AuditRecordReleased
 	if args.Hold {
 		s.event, kind = ledgerapi.EventRecordHeld, emr.AuditRecordHeld
 	}
 	s.then = func(*answer) []emr.AuditEntry {
-		r.holders[by] = args.Hold
+		r.holders[by] = args.Ground
+		m.urge = func() *step { return m.endHeld(r) }
 		return []emr.AuditEntry{{Kind: kind, Patient: r.owner.handle, Record: r.id, Actor: emr.ActorAdmin, Org: by}}
 	}
 	return s

@@ -33,6 +33,8 @@ func (m *Model) drawPublishScopes() *step {
 	case 7:
 		args.Scopes = append(args.Scopes, args.Scopes[0])
 		s.fault(true, emr.CodeInvalid)
+	case 5:
+		m.reuseKey(s, &args.Scopes[0])
 	}
 	return s
 }
@@ -47,10 +49,7 @@ func (m *Model) publish(p *patient, by *actor, via emr.OrgID, level emr.Level) *
 	})
 	s.onlyPatient(p)
 	s.then = func(a *answer) []emr.AuditEntry {
-		p.scopes = append(p.scopes, &scope{owner: p, Scope: emr.Scope{
-			V: emr.DocumentVersion, ID: fresh.ID, Patient: p.handle, Epoch: 1, Level: level, Delegating: fresh.Delegating,
-			Fragment: fresh.Fragment, Published: a.At,
-		}})
+		m.publishes(p, &fresh, a.At)
 		return []emr.AuditEntry{byThePatient(emr.AuditScopes, p, p.actor, "")}
 	}
 	return s
@@ -190,6 +189,7 @@ func (m *Model) drawRegisterRecord() *step {
 		}
 	}
 	m.drawSigners(&wish)
+	m.reuse(&wish)
 	if m.seldom(12, "another's scope") {
 		if of := pick(m, m.patients, "whose"); len(of.scopes) > 0 {
 			wish.scope = of.scopes[0]
@@ -204,40 +204,24 @@ type recordWish struct {
 	label    bool
 	previous *record
 	signers  []signer
+	size     uint64 // of the content; 0: as usual
+	late     bool   // names another epoch
+	used     *record
+	as       string // what of it is used once more
 }
 
 func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *step {
 	man := m.manifest(p, by, wish)
 	s := m.signed(ledgerapi.RegisterRecord, by, via, man)
-	if s.active() {
-		s.fault(!writes(by.clinician.role), emr.CodeRule)
-		s.fault(!reaches(by.clinician.level, levelOf(wish.class)), emr.CodeRule)
-	}
-	s.fault(p.relations[by.org] != emr.RelationshipAccepted, emr.CodeRule)
-	s.fault(wish.scope.owner != p, emr.CodeNotFound)
-	s.fault(!reaches(wish.scope.Level, levelOf(wish.class)), emr.CodeRule)
-	r := &record{
-		id: man.Record, owner: p, scope: wish.scope, class: wish.class, author: by.clinician, hospital: by.org,
-		restricted: wish.label, version: 1, series: man.Record, holders: map[emr.OrgID]bool{},
-	}
-	if old := wish.previous; old != nil {
-		s.fault(old.owner != p, emr.CodeNotFound)
-		s.fault(old.hospital != by.org, emr.CodeForbidden)
-		s.fault(old.class != wish.class, emr.CodeInvalid)
-		s.fault(old.restricted && !wish.label, emr.CodeRule)
-		s.fault(old.next != nil, emr.CodeStale)
-		r.version, r.series = old.version+1, old.series
-		s.fault(old.signing != nil && len(wish.signers) == 0, emr.CodeRule)
-	}
+	m.author(s, p, wish.class)
+	r := m.newRecord(s, man, wish, by.org)
+	s.faultsOfRecord(p, r, wish)
+	s.fault(wish.previous != nil && wish.previous.signing != nil && len(wish.signers) == 0, emr.CodeRule)
 	m.faultsOfSigners(s, &wish)
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {
-		r.registered, r.manifest = a.At, s.sent.Digest()
+		m.registered(s, r, wish.previous, a.At)
 		m.opensSigning(r, wish.signers)
-		if wish.previous != nil {
-			wish.previous.next = r
-		}
-		m.records = append(m.records, r)
 		e := byTheClinician(emr.AuditRecord, p, by, string(r.id))
 		e.Record = r.id
 		return []emr.AuditEntry{e}
@@ -248,12 +232,16 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 // manifest makes a whole manifest with a capsule and an envelope for the members.
 func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 	id := ledgertest.ID[emr.RecordID](emr.RecordPrefix)
-	cipher, err := manifest.CipherSize(1000)
+	if wish.as == "id" {
+		id = wish.used.id
+	}
+	plain := max(wish.size, 1000)
+	cipher, err := manifest.CipherSize(plain)
 	require.NoError(m.t, err)
 	man := &emr.Manifest{
-		Record: id, Patient: p.handle, Scope: wish.scope.ID, Epoch: 1, Class: wish.class, Level: levelOf(wish.class), Version: 1,
+		Record: id, Patient: p.handle, Scope: wish.scope.ID, Epoch: wish.scope.Epoch, Class: wish.class, Level: levelOf(wish.class), Version: 1,
 		ContentType: "application/dicom", CID: ledgertest.CID(id), Digest: sha256.Sum256([]byte("digest " + id)),
-		PlainSize: 1000, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
+		PlainSize: plain, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
 		FileID: sha256.Sum256([]byte("file " + id)), KeyCommitment: sha256.Sum256([]byte("commit " + id)), Threshold: 2,
 	}
 	if m.Content != nil {
@@ -268,6 +256,7 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 	if wish.previous != nil {
 		man.Previous, man.Version = wish.previous.id, wish.previous.version+1
 	}
+	wish.claim(man)
 	author := &emr.Clinician{ID: emr.ClinicianID(by.id), Signing: pinned(by.key)}
 	hash, err := manifest.Context(m.d.Channel(), man, author, &wish.scope.Scope).Hash()
 	require.NoError(m.t, err)
@@ -276,6 +265,9 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 	capsule, kPre, err := pre.Encapsulate(nil, delegating, hash)
 	require.NoError(m.t, err)
 	man.Capsule, man.Envelope = capsule.Bytes(), m.envelope(hash, kPre, by.org)
+	if wish.as == "capsule" {
+		man.Capsule = wish.used.capsule
+	}
 	return man
 }
 

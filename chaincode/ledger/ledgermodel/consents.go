@@ -55,7 +55,7 @@ func (s *standing) say(c *clinician, r *record, purpose emr.Purpose, now emr.Tim
 	for i := range s.doc.Provisions {
 		p := &s.doc.Provisions[i]
 		about := said(p.Classes, r.class) && (p.Level == "" || reaches(p.Level, levelOf(r.class))) &&
-			said(p.Authors, r.author.cid) && said(p.Records, r.id) && said(p.Scopes, r.scope.ID)
+			said(p.Authors, r.writer()) && said(p.Records, r.id) && said(p.Scopes, r.scope.ID)
 		if !about || !s.matches(p, c, purpose, now) {
 			continue
 		}
@@ -213,6 +213,9 @@ func (m *Model) shape(v *consent.Provision, d *consent.Document, shape int, f *f
 			return false
 		}
 		v.Scopes = []emr.ScopeID{f.scope.ID}
+		if m.seldom(2, "and its successor") {
+			v.Scopes = append(v.Scopes, m.coming(f.scope.owner))
+		}
 	default:
 		if f.record == nil {
 			return false

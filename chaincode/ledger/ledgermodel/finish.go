@@ -35,6 +35,7 @@ func (m *Model) Finish() {
 	m.finishWideGrants()
 	m.finishSignOffs()
 	m.finishInboxes()
+	m.finishEnds()
 	m.finishCases()
 	m.finishGovernance()
 	m.finishSeals()
@@ -174,6 +175,7 @@ func (m *Model) finishSharing() {
 		var found emr.Grant
 		m.ask(ledgerapi.GetGrant, ledgerapi.GrantQuery{Grant: g.id}, &found)
 		require.Equal(m.t, g.revoked, found.Status == emr.GrantRevoked)
+		require.Equal(m.t, g.ended, found.Status == emr.GrantEnded)
 		require.Equal(m.t, g.owner.handle, found.Terms.Patient)
 		require.Equal(m.t, g.to.cid, found.Terms.Grantee)
 	}
@@ -181,6 +183,9 @@ func (m *Model) finishSharing() {
 		var found emr.Request
 		m.ask(ledgerapi.GetRequest, ledgerapi.RequestQuery{Request: q.id}, &found)
 		require.Equal(m.t, q.pending, found.Status == emr.RequestPending)
+		if q.ended != "" {
+			require.Equal(m.t, q.ended, found.Reason)
+		}
 	}
 	for _, d := range m.disclosures {
 		var found emr.Disclosure
@@ -222,8 +227,11 @@ func (m *Model) finishCases() {
 		var found emr.Hold
 		m.ask(ledgerapi.GetHold, ledgerapi.RecordQuery{Record: r.id}, &found)
 		for _, id := range m.orgIDs {
-			holds := slices.ContainsFunc(found.Holders, func(h emr.Holder) bool { return h.Org == id })
-			require.Equal(m.t, r.holders[id], holds)
+			at := slices.IndexFunc(found.Holders, func(h emr.Holder) bool { return h.Org == id })
+			require.Equal(m.t, r.holders[id] != "", at >= 0)
+			if at >= 0 {
+				require.Equal(m.t, r.holders[id], found.Holders[at].Ground)
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (m *Model) finishWideGrants() {
 			}
 		}
 		require.Equal(m.t, []any{by, ready}, []any{found.ConfirmedBy, found.Ready}, "%s", g.id)
-		if !g.revoked {
+		if g.lives() {
 			require.Equal(m.t, waits, found.Status == emr.GrantWaiting)
 		}
 	}
@@ -79,7 +79,7 @@ func (m *Model) finishInboxes() {
 }
 
 func (m *Model) undecided(g *grant) bool {
-	return g.held != nil && g.held.confirmed == nil && !g.revoked && m.now() < g.until
+	return g.held != nil && g.held.confirmed == nil && g.lives() && m.now() < g.until
 }
 
 // waitingFor is what others gave that somebody was told of and may still confirm.

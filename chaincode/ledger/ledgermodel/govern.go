@@ -65,6 +65,9 @@ func (m *Model) registerOrganisation(o *org, args ledgerapi.RegisterOrganisation
 	fits := o.admitted != 0 && o.as == o.kind && o.by == authorityOf(o) && (!o.known || o.admitted > o.removed)
 	s.fault(needs && !fits, emr.CodeForbidden)
 	s.then = func(*answer) []emr.AuditEntry {
+		if !o.member && len(m.orders) > 0 {
+			m.urge = func() *step { return m.confirm(pick(m, m.orders, "order of before"), o.id) }
+		}
 		o.member, o.known = true, true
 		return nil
 	}
@@ -143,6 +146,8 @@ func (m *Model) faultsOfSubject(s *step, subject *emr.Subject) {
 		live, known := m.releases[subject.Release.Digest]
 		s.fault(!known, emr.CodeNotFound)
 		s.fault(known && !live, emr.CodeGone)
+	case emr.ProposeRetention:
+		m.faultsOfRetention(s, &subject.Retention)
 	}
 }
 
@@ -151,7 +156,7 @@ func (m *Model) subject() emr.Subject {
 		emr.ProposeRelease, emr.ProposeStop, emr.ProposeResume, emr.ProposeWithdrawal, emr.ProposeHomeRelease,
 	}
 	if !m.Shared {
-		kinds = append(kinds, emr.ProposeAdmission, emr.ProposeRemoval)
+		kinds = append(kinds, emr.ProposeAdmission, emr.ProposeRemoval, emr.ProposeRetention, emr.ProposeRetention)
 	}
 	subject := emr.Subject{Kind: pick(m, kinds, "kind")}
 	switch subject.Kind {
@@ -186,6 +191,8 @@ func (m *Model) subject() emr.Subject {
 		}
 	case emr.ProposeWithdrawal:
 		subject.Release.Digest = m.aRelease()
+	case emr.ProposeRetention:
+		subject.Retention = m.aRule()
 	default:
 		subject.Release = emr.Release{Product: "portal", Version: "1.0.0", Digest: m.aRelease()}
 		if m.mostly(4, "a new one") {
@@ -283,12 +290,17 @@ func (m *Model) after(subject *emr.Subject) *step {
 	case emr.ProposeHomeRelease:
 		return m.move(m.patientOf(subject.Patient))
 	case emr.ProposeRemoval:
+		if r := m.heldByLeaver(); r != nil && m.seldom(2, "erase what it holds") {
+			return m.erase(r, r.owner, r.owner.actor)
+		}
 		for _, p := range knownPatients(m) {
 			if p.org == subject.Organisation {
 				return m.move(p)
 			}
 		}
 		return nil
+	case emr.ProposeRetention:
+		return m.drawExpired()
 	default:
 		return nil
 	}
@@ -335,6 +347,8 @@ func (m *Model) enact(subject *emr.Subject, at emr.Time) {
 		p.release = &release{from: p.org, generation: p.generation}
 	case emr.ProposeStop, emr.ProposeResume:
 		m.stopped[subject.Function] = subject.Kind == emr.ProposeStop
+	case emr.ProposeRetention:
+		m.retention[subject.Retention.Class] = subject.Retention
 	default:
 		m.releases[subject.Release.Digest] = subject.Kind == emr.ProposeRelease
 	}

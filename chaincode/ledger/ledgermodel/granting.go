@@ -55,7 +55,7 @@ func (m *Model) narrow(g *grant, n *narrowing) *step {
 	})
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
-	s.fault(g.revoked, emr.CodeGone)
+	s.fault(g.revoked || g.ended, emr.CodeGone)
 	s.fault(wider, emr.CodeRule)
 	s.fault(foreign, emr.CodeNotFound)
 	s.fault(bad || n.until <= g.from, emr.CodeInvalid)

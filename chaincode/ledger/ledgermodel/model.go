@@ -75,10 +75,15 @@ type Model struct {
 	auditKeys map[string]bool
 	named     []*named // what seals are made of
 	void      []string // certificates that are revoked, by organisation and serial
-	steps     int
-	last      string
-	answer    []byte // of the last commit
-	urge      func() *step
+	// The end of records and scopes.
+	orders    []*order
+	retention map[emr.Class]emr.RetentionRule
+	published map[string]bool // public keys of scopes
+
+	steps  int
+	last   string
+	answer []byte // of the last commit
+	urge   func() *step
 }
 
 type org struct {
@@ -129,6 +134,7 @@ type patient struct {
 	chain      uint64
 	rule       *wideRule         // about wide grants; nil when none was ever set
 	devices    []*pre.PrivateKey // second keys, pinned or not
+	coming     emr.ScopeID       // a scope that may follow another, so that a consent can name it before
 }
 
 type clinician struct {
@@ -157,6 +163,7 @@ func (c *clinician) state() emr.ClinicianStatus {
 type scope struct {
 	emr.Scope
 	owner *patient
+	next  *scope // of the epoch that followed
 }
 
 type record struct {
@@ -164,16 +171,17 @@ type record struct {
 	owner      *patient
 	scope      *scope
 	class      emr.Class
-	author     *clinician
+	author     *clinician // of what the patient re-keyed: of the version before
 	hospital   emr.OrgID
 	restricted bool
 	version    uint32
 	series     emr.RecordID
 	next       *record
-	holders    map[emr.OrgID]bool
+	holders    map[emr.OrgID]emr.HoldGround
 	registered emr.Time
 	manifest   emr.Digest // of the author's signed manifest
 	signing    *signing   // nil when nobody is to sign the record off
+	ending
 }
 
 func (m *Model) now() emr.Time { return m.d.Now() }

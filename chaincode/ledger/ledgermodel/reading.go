@@ -186,10 +186,7 @@ func (m *Model) expect(s *step, want *reading) {
 	if c == nil {
 		s.fault(want.grant != nil || want.session != nil, emr.CodeInvalid)
 		s.fault(r.owner.actor != want.by, emr.CodeNotFound)
-		s.says = says(emr.Permit, emr.ReasonOwner)
-		if want.purpose != emr.PurposePatient {
-			s.says = says(emr.Deny, emr.ReasonPurpose)
-		}
+		s.says = decideOwn(r, want.purpose)
 	} else {
 		s.says = m.decideReading(want, true)
 	}
@@ -201,6 +198,7 @@ func (m *Model) expect(s *step, want *reading) {
 func (m *Model) decideReading(want *reading, counted bool) *verdict {
 	r, c := want.record, want.by.clinician
 	against := againstPerson(c, r, want.purpose)
+	against.add(r.closed() != "", r.closed())
 	permit := emr.ReasonGrant
 	if want.session != nil {
 		permit = emr.ReasonEmergency
@@ -220,6 +218,17 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 		return denied(against)
 	}
 	return says(emr.Permit, permit)
+}
+
+// decideOwn is what speaks against a patient's reading of an own record.
+func decideOwn(r *record, purpose emr.Purpose) *verdict {
+	var against grounds
+	against.add(purpose != emr.PurposePatient, emr.ReasonPurpose)
+	against.add(r.closed() != "", r.closed())
+	if len(against) > 0 {
+		return denied(against)
+	}
+	return says(emr.Permit, emr.ReasonOwner)
 }
 
 func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
@@ -267,7 +276,11 @@ func (m *Model) holds(d *disclosure, by *actor) *verdict {
 	against.add(!d.permit, d.reason)
 	against.add(m.now() >= d.until, emr.ReasonTicketExpired)
 	permit := emr.ReasonOwner
-	if by.clinician != nil {
+	if by.clinician == nil {
+		if again := decideOwn(d.record, d.purpose); again.decision == emr.Deny {
+			against = append(against, again.reasons...)
+		}
+	} else {
 		again := m.decideReading(&reading{by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session}, false)
 		if again.decision == emr.Deny {
 			against = append(against, again.reasons...)
@@ -307,7 +320,9 @@ func (m *Model) present() {
 	if want.decision != emr.Permit {
 		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")
 		require.Empty(m.t, ticket.Manifest.Signed.Body)
+		return
 	}
+	require.NotEmpty(m.t, ticket.Manifest.Signed.Body)
 }
 
 func (m *Model) drawAttempt() *step {

@@ -80,6 +80,14 @@ func blocks() []block {
 		{ledgerapi.SuspendAccounting, 2, (*Model).drawSuspendAccounting},
 		// Certificates.
 		{ledgerapi.RevokeCertificates, 1, (*Model).drawRevokeCertificates},
+		// The end of records and scopes.
+		{ledgerapi.EraseRecord, 2, (*Model).drawErase},
+		{ledgerapi.EraseExpired, 1, (*Model).drawExpired},
+		{ledgerapi.ContinueErasure, 2, (*Model).drawContinue},
+		{ledgerapi.ConfirmErasure, 4, (*Model).drawConfirmErasure},
+		{ledgerapi.RekeyRecord, 3, (*Model).drawRekey},
+		{ledgerapi.RollScope, 3, (*Model).drawRoll},
+		{ledgerapi.ReportIntegrity, 2, (*Model).drawReport},
 		// The home hospital.
 		{ledgerapi.MoveHome, 2, (*Model).drawMove},
 		// Wide grants and sign-offs.
@@ -97,11 +105,7 @@ func drawStatus(function string) func(*Model) *step {
 // NotYet lists the transactions that the model does not know yet. The list may
 // only become shorter.
 func NotYet() []string {
-	return []string{
-		// The end of records has a model of its own (TestRandomSequencesEndRecordsTruthfully).
-		ledgerapi.EraseRecord, ledgerapi.RekeyRecord, ledgerapi.RollScope, ledgerapi.EraseExpired, ledgerapi.ContinueErasure,
-		ledgerapi.ConfirmErasure, ledgerapi.ReportIntegrity,
-	}
+	return []string{}
 }
 
 // Functions lists the transactions that the model knows.
@@ -157,6 +161,7 @@ func New(t T, c Chooser, d Driver) *Model {
 	for _, function := range is.Constitution.Stopped {
 		m.stopped[function] = true
 	}
+	m.foundRetention()
 	return m
 }
 
@@ -233,6 +238,7 @@ func (m *Model) Step() {
 	if m.seldom(3, "present a ticket") {
 		m.present()
 		m.readLog()
+		m.restoreBackup()
 	}
 }
 
@@ -294,6 +300,9 @@ func (m *Model) wait() bool {
 			m.urge = func() *step { return m.complete(r) }
 			return m.d.Wait(time.Duration(r.ready-m.now()-emr.Time(m.c.Choose(2, "a second early"))) * time.Second)
 		}
+	}
+	if m.waitForBound() {
+		return true
 	}
 	of := []time.Duration{
 		time.Second, time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute, time.Minute, time.Second, 24 * time.Hour,

@@ -23,6 +23,8 @@ type request struct {
 	by      *clinician
 	purpose emr.Purpose
 	pending bool
+	ended   emr.Reason // for which it was closed, when its record was
+	purged  bool       // is its note
 }
 
 type grant struct {
@@ -36,6 +38,8 @@ type grant struct {
 	from, until emr.Time
 	most, used  uint32
 	revoked     bool
+	ended       bool // with its records, or its scope's epoch
+	gateways    []emr.OrgID
 	// wide, signedRecords and signedPurposes are as they were given; the others as they were narrowed since.
 	wide           bool
 	signedRecords  []*record
@@ -98,6 +102,7 @@ func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purp
 	all.add(g.owner != r.owner || g.scope != r.scope || !g.names(r), emr.ReasonNotCovered)
 	all.add(g.revoked, emr.ReasonRevoked)
 	all.add(!g.held.gives(m.now()), emr.ReasonGrantWaiting)
+	all.add(g.ended, emr.ReasonGrantEnded)
 	all.add(m.now() < g.from, emr.ReasonNotYet)
 	all.add(m.now() >= g.until, emr.ReasonExpired)
 	all.add(!slices.Contains(g.purposes, purpose), emr.ReasonPurpose)
@@ -136,7 +141,7 @@ func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
 	c := by.clinician
 	s.says = m.decideRequest(c, r, purpose)
 	s.then = func(a *answer) []emr.AuditEntry {
-		m.requests = append(m.requests, &request{args.Request, r, c, purpose, a.Decision == emr.Ask})
+		m.requests = append(m.requests, &request{id: args.Request, record: r, by: c, purpose: purpose, pending: a.Decision == emr.Ask})
 		e := byTheClinician(emr.AuditRequest, r.owner, by, a.ID)
 		e.Record, e.Purpose, e.Decision, e.Reason, e.Consent = r.id, purpose, a.Decision, a.Reason, r.owner.standing.number()
 		return []emr.AuditEntry{e}
@@ -149,6 +154,7 @@ func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *ver
 	said, why := r.owner.standing.say(c, r, purpose, m.now())
 	against.add(said == emr.Deny, why)
 	against.add(r.next != nil, emr.ReasonSuperseded)
+	against.add(r.closed() != "", r.closed())
 	if len(against) > 0 {
 		return denied(against)
 	}
@@ -269,7 +275,7 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 	slices.Sort(g.purposes)
 	g.purposes = slices.Compact(g.purposes)
 	args := &ledgerapi.GrantAccessArgs{Terms: emr.GrantTerms{
-		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: 1, Grantee: g.to.cid, Org: g.to.org,
+		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: g.scope.Epoch, Grantee: g.to.cid, Org: g.to.org,
 		Reader: g.reader, Records: slices.Compact(records), Purposes: g.purposes, NotBefore: g.from, Until: g.until,
 		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff,
 	}}
@@ -282,6 +288,7 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 			})
 		}
 	}
+	g.gateways = args.Terms.Gateways
 	return args
 }
 
@@ -318,6 +325,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
 	s.fault(g.scope.owner != g.owner, emr.CodeNotFound)
+	s.fault(g.scope.next != nil, emr.CodeStale)
 	s.fault(len(g.records) == 0 && !reaches(c.level, g.scope.Level), emr.CodeRule)
 	for _, purpose := range g.purposes {
 		s.fault(!uses(c.role, purpose), emr.CodeRule)
@@ -325,6 +333,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	}
 	for _, r := range g.records {
 		s.fault(r.owner != g.owner || r.scope != g.scope, emr.CodeNotFound)
+		s.fault(r.closed() != "", emr.CodeGone)
 		s.fault(!reaches(c.level, levelOf(r.class)), emr.CodeRule)
 		for _, purpose := range g.purposes {
 			said, _ := g.owner.standing.say(c, r, purpose, m.now())
@@ -333,6 +342,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	}
 	if q != nil {
 		s.fault(q.record.owner != g.owner, emr.CodeNotFound)
+		s.fault(q.record.closed() != "", emr.CodeGone)
 		s.fault(!q.pending || q.by != c || q.record.scope != g.scope || !g.names(q.record) ||
 			!slices.Contains(g.purposes, q.purpose), emr.CodeRule)
 	}
@@ -384,7 +394,7 @@ func (m *Model) drawRevoke() *step {
 	s := m.signed(ledgerapi.RevokeAccess, by, m.carrier(by), ledgerapi.RevokeAccessArgs{Patient: of.handle, Grant: g.id})
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
-	s.fault(g.revoked, emr.CodeGone)
+	s.fault(g.revoked || g.ended, emr.CodeGone)
 	s.event, s.purges = ledgerapi.EventAccessRevoked, 1 // the key fragments
 	s.then = func(*answer) []emr.AuditEntry {
 		g.revoked = true

@@ -187,6 +187,7 @@ func (m *Model) signOff(r *record, by *actor) *step {
 	}
 	m.inTurn(s, r)
 	s.fault(r.next != nil, emr.CodeRule)
+	s.fault(r.closed() != "", emr.CodeGone)
 	s.event, s.says = ledgerapi.EventSignedOff, says(emr.Permit, "")
 	if args.Refuse {
 		s.says = says(emr.Deny, "")
@@ -239,7 +240,7 @@ func (m *Model) afterSigning(r *record, by *actor) func() *step {
 func (m *Model) turnsOf(c *clinician) []*record {
 	return slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool {
 		turn := r.turn()
-		return turn == nil || turn.clinician != c || r.next != nil
+		return r.closed() != "" || turn == nil || turn.clinician != c || r.next != nil
 	})
 }
 

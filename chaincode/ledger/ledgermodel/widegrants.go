@@ -302,7 +302,7 @@ func (m *Model) confirmGrantBy(g *grant, of *patient, by *actor, key *pre.Privat
 	s.key = key
 	from := m.confirms(s, of)
 	s.fault(unknown || of != g.owner, emr.CodeNotFound)
-	s.fault(g.revoked, emr.CodeGone)
+	s.fault(!g.lives(), emr.CodeGone)
 	s.fault(g.held == nil || g.held.confirmed != nil, emr.CodeExists)
 	s.fault(!shown, emr.CodeInvalid)
 	s.fault(by == g.to.actor || g.held != nil && by == g.held.by && by != g.owner.actor, emr.CodeForbidden)
@@ -324,7 +324,7 @@ func (m *Model) confirmGrantBy(g *grant, of *patient, by *actor, key *pre.Privat
 // its request, if that still waits and what is left of the grant answers it.
 func (m *Model) confirmed(g *grant) []emr.AuditEntry {
 	m.cover(g)
-	if q := g.held.answers; q != nil && g.names(q.record) && slices.Contains(g.purposes, q.purpose) {
+	if q := g.held.answers; q != nil && q.pending && q.record.closed() == "" && g.names(q.record) && slices.Contains(g.purposes, q.purpose) {
 		q.pending = false
 	}
 	m.urge = func() *step {

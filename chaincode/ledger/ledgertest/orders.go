@@ -28,6 +28,11 @@ func orders() map[string]rule {
 		ledgerapi.SuspendClinician:     orderOf(ledger.SuspendClinician),
 		ledgerapi.ReinstateClinician:   orderOf(ledger.ReinstateClinician),
 		ledgerapi.OffboardClinician:    orderOf(ledger.OffboardClinician),
+		// The end of records.
+		ledgerapi.EraseExpired:    orderOf(ledger.EraseExpired),
+		ledgerapi.ContinueErasure: orderOf(ledger.ContinueErasure),
+		ledgerapi.ConfirmErasure:  orderOf(ledger.ConfirmErasure),
+		ledgerapi.ReportIntegrity: orderOf(ledger.ReportIntegrity),
 	}
 }
 

@@ -57,6 +57,17 @@ func questions() map[string]question {
 		ledgerapi.GetSignOffAction: questionOf(ledger.GetSignOffAction),
 		ledgerapi.ListSignOffs:     questionOf(ledger.ListSignOffs),
 		ledgerapi.GetInbox:         questionOf(ledger.GetInbox),
+		// The end of records.
+		ledgerapi.GetErasure:     questionOf(ledger.GetErasure),
+		ledgerapi.ListErasures:   questionOf(ledger.ListErasures),
+		ledgerapi.ListLeftovers:  questionOf(ledger.ListLeftovers),
+		ledgerapi.IsErased:       questionOf(ledger.IsErased),
+		ledgerapi.WhoHasRead:     questionOf(ledger.WhoHasRead),
+		ledgerapi.GetRetention:   questionOf(ledger.GetRetention),
+		ledgerapi.CheckIntegrity: questionOf(ledger.CheckIntegrity),
+		ledgerapi.GetIntegrity:   questionOf(ledger.GetIntegrity),
+		ledgerapi.GetManifest:    questionOf(ledger.GetManifest),
+		ledgerapi.SearchRecords:  questionOf(ledger.SearchRecords),
 	}
 }
 
