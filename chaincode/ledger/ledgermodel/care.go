@@ -233,7 +233,7 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {
 		r.registered, r.manifest = a.At, s.sent.Digest()
-		m.opensSigning(r, wish.signers)
+		m.opensSigning(r, &wish)
 		if wish.previous != nil {
 			wish.previous.next = r
 		}
