@@ -221,7 +221,7 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {
 		m.registered(s, r, wish.previous, a.At)
-		m.opensSigning(r, wish.signers)
+		m.opensSigning(r, &wish)
 		e := byTheClinician(emr.AuditRecord, p, by, string(r.id))
 		e.Record = r.id
 		return []emr.AuditEntry{e}

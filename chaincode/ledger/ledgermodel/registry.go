@@ -245,7 +245,12 @@ func (m *Model) status(function string, c *clinician, by emr.OrgID) *step {
 	s.event = ledgerapi.EventClinicianStatus
 	s.then = func(*answer) []emr.AuditEntry {
 		c.status = to
-		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
+		m.urge = func() *step {
+			if writes(c.role) && m.seldom(2, "as a signer") {
+				return m.nameSigner(c)
+			}
+			return m.readAgain(func(g *grant) bool { return g.to == c })
+		}
 		e := emr.AuditEntry{Kind: emr.AuditStatus, Actor: emr.ActorAdmin, Org: c.org, Decision: emr.Permit, Ref: c.id}
 		if to != emr.ClinicianActive {
 			e.Decision, e.Reason = emr.Deny, statusReason(c)

@@ -109,7 +109,7 @@ func (m *Model) rekey(wish recordWish, by *actor) *step {
 	}
 	s.then = func(a *answer) []emr.AuditEntry {
 		if a.Decision == emr.Permit {
-			m.opensSigning(r, wish.signers)
+			m.opensSigning(r, &wish)
 		}
 		return m.rekeyed(s, o, r, a)
 	}

@@ -102,12 +102,6 @@ func drawStatus(function string) func(*Model) *step {
 	return func(m *Model) *step { return m.drawStatus(function) }
 }
 
-// NotYet lists the transactions that the model does not know yet. The list may
-// only become shorter.
-func NotYet() []string {
-	return []string{}
-}
-
 // Functions lists the transactions that the model knows.
 func Functions() []string {
 	var all []string

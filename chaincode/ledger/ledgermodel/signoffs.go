@@ -130,12 +130,34 @@ func (m *Model) faultsOfSigners(s *step, wish *recordWish) {
 }
 
 // opensSigning begins the sign-off of a new record.
-func (m *Model) opensSigning(r *record, signers []signer) {
-	if len(signers) == 0 {
+func (m *Model) opensSigning(r *record, wish *recordWish) {
+	if len(wish.signers) == 0 {
 		return
 	}
-	r.signing = &signing{signers: signers}
-	m.urge = func() *step { return m.signOff(r, signers[0].actor) }
+	r.signing = &signing{signers: wish.signers}
+	m.urge = func() *step {
+		if old := wish.previous; old != nil && old.turn() != nil && m.mostly(2, "the version before") {
+			return m.signOff(old, old.turn().actor)
+		}
+		return m.signOff(r, wish.signers[0].actor)
+	}
+}
+
+// draftLike registers a record like another one, or its next version, for signers.
+func (m *Model) draftLike(r, previous *record, signers []signer) *step {
+	return m.write(r.owner, r.author.actor, r.author.org, recordWish{
+		scope: r.scope, class: r.class, label: r.restricted, previous: previous, signers: signers,
+	})
+}
+
+// nameSigner names somebody as a signer whose status has just changed.
+func (m *Model) nameSigner(c *clinician) *step {
+	for _, r := range m.records {
+		if r.author.state() == emr.ClinicianActive && r.author != c && reaches(c.level, levelOf(r.class)) && m.mostly(2, "such a record") {
+			return m.draftLike(r, nil, []signer{{c, c.org, c.role}})
+		}
+	}
+	return nil
 }
 
 func (m *Model) drawSignOff() *step {
@@ -222,7 +244,9 @@ func (m *Model) inTurn(s *step, r *record) {
 // afterSigning goes on with the next signer, with the same one again, or with a reading of what has just changed.
 func (m *Model) afterSigning(r *record, by *actor) func() *step {
 	return func() *step {
-		switch m.c.Choose(4, "after a signature") {
+		switch m.c.Choose(5, "after a signature") {
+		case 4:
+			return m.draftLike(r, r, r.signing.signers)
 		case 0, 1:
 			if turn := r.turn(); turn != nil {
 				return m.signOff(r, turn.actor)
