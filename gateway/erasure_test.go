@@ -189,3 +189,30 @@ func TestAnErasedRecordIsRefusedInClearWords(t *testing.T) {
 	again.refused(t, emr.CodeExists)
 	require.Contains(t, again.problem.Detail, "already")
 }
+
+func TestAnOrderIsShownToItsPatientAlone(t *testing.T) {
+	t.Parallel()
+	c := newCare(t)
+	c.put(t)
+	id := c.erase(t)
+	var page ledgerapi.ErasurePage
+	c.atPatient.get("/v1/erasures").into(t, &page)
+	require.Len(t, page.Items, 1)
+	var view ledgerapi.ErasureView
+	c.atPatient.get("/v1/erasures/"+string(id)).into(t, &view)
+	require.Equal(t, page.Items[0], view.Erasure)
+	require.Equal(t, members(), view.Missing)
+	question := canonical(t, ledgerapi.ErasureQuery{Erasure: id})
+	require.Equal(t, http.StatusOK, c.atPatient.prove(ledgerapi.GetErasure, question).status)
+	_, atStranger := c.network.patient(t, ledgertest.HospitalA)
+	for _, s := range []*session{atStranger, c.atAuthor, c.atReader} {
+		s.get("/v1/erasures/"+string(id)).refused(t, emr.CodeNotFound)
+		s.prove(ledgerapi.GetErasure, question).refused(t, emr.CodeNotFound)
+	}
+	atStranger.get("/v1/erasures").into(t, &page)
+	require.Empty(t, page.Items)
+	c.atAuthor.get("/v1/erasures").refused(t, emr.CodeForbidden)
+	c.atPatient.get("/v1/erasures/ers_1").refused(t, emr.CodeInvalid)
+	c.atPatient.get("/v1/erasures?limit=x").refused(t, emr.CodeInvalid)
+	c.atPatient.get("/v1/erasures/"+string(ledgertest.ID[emr.ErasureID](emr.ErasurePrefix))).refused(t, emr.CodeNotFound)
+}

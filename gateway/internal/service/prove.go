@@ -75,6 +75,13 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 			return nil, err
 		}
 		return query, s.checkOwnConsent(ctx, who, query.Patient)
+	case ledgerapi.GetErasure:
+		var query ledgerapi.ErasureQuery
+		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
+			return nil, err
+		}
+		_, err := s.Erasure(ctx, who, query.Erasure)
+		return query, err
 	default:
 		return nil, emr.Invalid("function", "is not a query of the registry")
 	}

@@ -33,27 +33,33 @@ func hospitals() []string { return []string{"HospAMSP", "HospBMSP", "HospCMSP"} 
 type ordered struct {
 	*ward
 	c      *carrier
-	order  ledgerapi.EraseRecordArgs
+	order  emr.Erasure
 	record emr.ErasedVersion
 }
 
-// erase orders the erasure of a record; what hangs on it is left to the gateways to end.
+// erase orders the erasure of a record as people do; what hangs on it is left to the gateways to end.
 func (w *ward) erase(record emr.RecordID) *ordered {
 	w.t.Helper()
-	o := &ordered{ward: w, c: newCarrier(w.t), order: ledgerapi.EraseRecordArgs{
-		Patient: w.patient.Profile().Handle, Erasure: fresh[emr.ErasureID](w.t, emr.ErasurePrefix), Record: record,
-		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
-	}}
-	patient := w.signerOf("patient", w.patient)
-	o.c.eventually("HospBMSP", ledgerapi.EraseRecord, patient.sign(patient.action(ledgerapi.EraseRecord, o.order)))
-	o.record = o.view().Parts[0].Records[0]
+	out, _ := emrys(w.t, w, "patient", "record", "erase", string(record), "--yes", "--json")
+	var receipt ledgerapi.DecisionReceipt
+	require.NoError(w.t, json.Unmarshal(out, &receipt))
+	require.Equal(w.t, emr.Permit, receipt.Decision)
+	o := &ordered{ward: w, c: newCarrier(w.t), order: emr.Erasure{ID: emr.ErasureID(receipt.ID), Record: record}}
+	o.order.Patient = w.patient.Profile().Handle
+	require.Eventually(w.t, func() bool { // hospital B's peer commits in its own time
+		var found ledgerapi.ErasureView
+		err := o.c.orgs["HospBMSP"].Query(w.t.Context(), ledgerapi.GetErasure, ledgerapi.ErasureQuery{Erasure: o.order.ID}, &found)
+		return err == nil
+	}, 20*time.Second, 100*time.Millisecond)
+	view := o.view()
+	o.order, o.record = view.Erasure, view.Parts[0].Records[0]
 	return o
 }
 
 func (o *ordered) view() *ledgerapi.ErasureView {
 	o.t.Helper()
 	var found ledgerapi.ErasureView
-	require.NoError(o.t, o.c.orgs["HospBMSP"].Query(o.t.Context(), ledgerapi.GetErasure, ledgerapi.ErasureQuery{Erasure: o.order.Erasure}, &found))
+	require.NoError(o.t, o.c.orgs["HospBMSP"].Query(o.t.Context(), ledgerapi.GetErasure, ledgerapi.ErasureQuery{Erasure: o.order.ID}, &found))
 	return &found
 }
 
@@ -199,6 +205,10 @@ func TestARecordIsErasedByEveryHoldersGateway(t *testing.T) {
 	start(t, "gateway.hospc")
 	view = o.until(missing())
 	require.Equal(t, emr.ErasureComplete, view.State)
+	var shown ledgerapi.ErasureView
+	out, _ := emrys(t, w, "patient", "record", "erasure", string(o.order.ID), "--wait", "30s", "--json")
+	require.NoError(t, json.Unmarshal(out, &shown))
+	require.Equal(t, emr.ErasureComplete, shown.State, "as other organisations endorse")
 	for _, hospital := range hospitals() {
 		require.Zero(t, shared(t, hospital, blocks), hospital)
 		require.False(t, pins(t, hospital)[stored.CID], hospital)
@@ -223,7 +233,7 @@ func (o *ordered) requireForgotten() {
 	}
 	at := o.c.orgs["HospBMSP"]
 	var left ledgerapi.Leftovers
-	require.NoError(o.t, at.Query(o.t.Context(), ledgerapi.ListLeftovers, ledgerapi.LeftoversQuery{Erasure: o.order.Erasure}, &left))
+	require.NoError(o.t, at.Query(o.t.Context(), ledgerapi.ListLeftovers, ledgerapi.LeftoversQuery{Erasure: o.order.ID}, &left))
 	require.Empty(o.t, left.Grants, "the gateway of the record's hospital has ended the grant that the patient left")
 	var erased ledgerapi.ErasedList
 	backup := ledgerapi.IsErasedQuery{Records: []emr.RecordID{}, CIDs: []string{o.record.CID}, Digests: []emr.Digest{o.record.Digest}}
