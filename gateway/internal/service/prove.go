@@ -63,6 +63,14 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		}
 		_, err := s.Record(ctx, who, query.Record)
 		return query, err
+	default:
+		return s.provableOfOwn(ctx, who, request)
+	}
+}
+
+// provableOfOwn is provable for what a patient alone may ask about.
+func (s *Service) provableOfOwn(ctx context.Context, who Principal, request api.ProofRequest) (any, error) {
+	switch request.Function {
 	case ledgerapi.GetAuditHead:
 		var query ledgerapi.HandleQuery
 		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
