@@ -11,7 +11,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -90,12 +89,18 @@ type Custodian struct {
 	noted map[emr.ErasureID]bool // orders that events have told of
 
 	// These belong to the goroutine of the rounds.
-	orders  map[emr.ErasureID]*failure
+	tasks   []*task // orders to attend to
 	pins    failure // of the comparison of all pins
-	listing failure
+	listing failure // of what is owed
 }
 
-// failure is how often something has failed in a row and when it is tried again.
+// task is an order to attend to.
+type task struct {
+	failure
+	id emr.ErasureID
+}
+
+// failure is how often something has failed in a row and when it is due again.
 type failure struct {
 	times int
 	next  time.Time
@@ -105,7 +110,7 @@ type failure struct {
 func New(settings Settings, ledger Ledger, source Source, content Content, keepers ...Keeper) *Custodian {
 	return &Custodian{
 		Settings: settings, ledger: ledger, source: source, content: content, keepers: keepers,
-		woken: make(chan struct{}, 1), noted: make(map[emr.ErasureID]bool), orders: make(map[emr.ErasureID]*failure),
+		woken: make(chan struct{}, 1), noted: make(map[emr.ErasureID]bool),
 	}
 }
 
@@ -127,69 +132,62 @@ func (c *Custodian) Run(ctx context.Context) {
 	followed.Wait()
 }
 
-// Round does what is due and returns for how long nothing will be.
+// Round does what is due and returns for how long nothing will be. Only the list of
+// what is owed tells of every order; it grows with the orders there ever were, so
+// that an event has its own order alone looked at.
 func (c *Custodian) Round(ctx context.Context) time.Duration {
 	if c.content != nil && c.due(&c.pins) {
-		c.finish(ctx, &c.pins, "pins are not compared with the ledger", c.compare(ctx))
-		if c.pins.times == 0 {
-			c.pins.next = c.Now().Add(inspectEvery)
+		c.finish(ctx, &c.pins, "pins are not compared with the ledger", inspectEvery, c.compare(ctx))
+	}
+	if c.due(&c.listing) {
+		owed, err := c.owed(ctx)
+		c.finish(ctx, &c.listing, "orders to destroy are not known", c.Every, err)
+		c.add(owed...)
+	}
+	c.add(c.take()...)
+	wait := c.until(c.until(c.Every, &c.pins), &c.listing)
+	for _, t := range c.tasks {
+		if ctx.Err() == nil && c.due(&t.failure) {
+			err := c.attend(ctx, t.id, t.times+1 >= tellAfter)
+			c.finish(ctx, &t.failure, "an order to destroy is not carried out yet", 0, err)
+		}
+		if t.times > 0 {
+			wait = c.until(wait, &t.failure)
 		}
 	}
-	wait := c.until(c.Every, &c.pins)
-	noted := c.take()
-	owed, err := c.owed(ctx)
-	c.finish(ctx, &c.listing, "orders to destroy are not known", err)
-	if err != nil {
-		for id := range noted {
-			c.note(id)
-		}
-		return c.until(wait, &c.listing)
-	}
-	for _, id := range owed {
-		delete(noted, id)
-		failure := c.failureOf(id)
-		wait = c.until(wait, c.attempt(ctx, failure, func() error { return c.carryOut(ctx, id, failure.times+1 >= tellAfter) }))
-	}
-	for id := range noted {
-		failure := c.attempt(ctx, c.failureOf(id), func() error { return c.revisit(ctx, id) })
-		if failure.times > 0 {
-			c.note(id)
-		}
-		wait = c.until(wait, failure)
-	}
-	maps.DeleteFunc(c.orders, func(_ emr.ErasureID, f *failure) bool { return f.times == 0 })
+	c.tasks = slices.DeleteFunc(c.tasks, func(t *task) bool { return t.times == 0 && !t.next.IsZero() })
 	return wait
 }
 
-func (c *Custodian) failureOf(id emr.ErasureID) *failure {
-	if c.orders[id] == nil {
-		c.orders[id] = new(failure)
+// add puts orders on the list of tasks, each once.
+func (c *Custodian) add(ids ...emr.ErasureID) {
+	known := make(map[emr.ErasureID]bool, len(c.tasks))
+	for _, t := range c.tasks {
+		known[t.id] = true
 	}
-	return c.orders[id]
-}
-
-// attempt does something, unless it has failed and is not due yet.
-func (c *Custodian) attempt(ctx context.Context, f *failure, do func() error) *failure {
-	if ctx.Err() == nil && c.due(f) {
-		c.finish(ctx, f, "an order to destroy is not carried out yet", do())
+	for _, id := range ids {
+		if !known[id] {
+			known[id] = true
+			c.tasks = append(c.tasks, &task{id: id})
+		}
 	}
-	return f
 }
 
 func (c *Custodian) due(f *failure) bool { return !c.Now().Before(f.next) }
 
-// until returns the shorter of a pause and the time until something that failed is due.
+// until returns the shorter of a pause and the time until something is due.
 func (c *Custodian) until(pause time.Duration, f *failure) time.Duration {
 	if f.next.IsZero() {
-		return pause
+		return pause // never done: there is no content
 	}
 	return min(pause, max(f.next.Sub(c.Now()), 0))
 }
 
-// finish notes how something ended, and says so when it failed.
-func (c *Custodian) finish(ctx context.Context, f *failure, what string, err error) {
+// finish notes how something ended, and says so when it failed. What has succeeded
+// is due again after a while.
+func (c *Custodian) finish(ctx context.Context, f *failure, what string, again time.Duration, err error) {
 	if err == nil {
-		*f = failure{}
+		*f = failure{next: c.Now().Add(again)}
 		return
 	}
 	pause := min(c.Retry<<min(f.times, 16), longestRetry)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -263,6 +264,8 @@ func TestPausesAfterFailuresGrowAndAreBounded(t *testing.T) {
 	b := newBench(t, "a")
 	b.ledger.erase("one", both(), "a")
 	b.store.shared["a"] = true
+	b.every = 24 * time.Hour
+	b.restart()
 	var last time.Duration
 	for n := range 12 {
 		wait := b.Round(t.Context())
@@ -323,4 +326,19 @@ func TestAnotherHolderContinuesAnOrderOnlyWhenItsHospitalDoesNot(t *testing.T) {
 	b.rounds(t, 2)
 	require.Len(t, b.ledger.purged, 1)
 	require.True(t, b.ledger.stands("one"))
+}
+
+func TestAnEventHasItsOwnOrderAloneLookedAt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "a")
+		defer b.running(t)()
+		lists := b.ledger.asked[ledgerapi.ListErasures]
+		require.Equal(t, 1, lists)
+		b.ledger.erase("one", both(), "a")
+		b.source.events <- event(1, ledgerapi.EventErasureOrdered, "one")
+		synctest.Wait()
+		require.True(t, b.ledger.stands("one"))
+		require.Equal(t, lists, b.ledger.asked[ledgerapi.ListErasures])
+	})
 }

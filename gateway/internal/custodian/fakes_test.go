@@ -392,6 +392,7 @@ type bench struct {
 	source *source
 	path   string
 	now    time.Time
+	every  time.Duration
 	staged map[string]bool
 }
 
@@ -399,7 +400,7 @@ func newBench(t *testing.T, cids ...string) *bench {
 	t.Helper()
 	b := &bench{
 		ledger: newLedger(), store: newStore(cids...), keeper: new(keeper), source: newSource(),
-		path: filepath.Join(t.TempDir(), "erasures", "place.json"), now: start.Std(), staged: map[string]bool{},
+		path: filepath.Join(t.TempDir(), "erasures", "place.json"), now: start.Std(), every: 10 * time.Minute, staged: map[string]bool{},
 	}
 	b.restart()
 	return b
@@ -407,7 +408,7 @@ func newBench(t *testing.T, cids ...string) *bench {
 
 func (b *bench) settings() custodian.Settings {
 	return custodian.Settings{
-		Organisation: own, Path: b.path, Every: 10 * time.Minute, Timeout: time.Minute, Retry: 2 * time.Second,
+		Organisation: own, Path: b.path, Every: b.every, Timeout: time.Minute, Retry: 2 * time.Second,
 		Staged: func(cid string) bool { return b.staged[cid] }, Now: func() time.Time { return b.now },
 		Log: slog.New(slog.DiscardHandler),
 	}

@@ -15,13 +15,16 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// carryOut does what is left of one order, as the ledger has it now: what an
-// earlier attempt has told, also one whose outcome did not become known, is not told again. tell says
-// whether to tell of failures, too.
-func (c *Custodian) carryOut(ctx context.Context, id emr.ErasureID, tell bool) error {
+// attend does what is left of one order, as the ledger has it now: what an earlier
+// attempt has told, also one whose outcome did not become known, is not told again.
+// tell says whether to tell of failures, too.
+func (c *Custodian) attend(ctx context.Context, id emr.ErasureID, tell bool) error {
 	var view ledgerapi.ErasureView
 	if err := c.ledger.Query(ctx, ledgerapi.GetErasure, ledgerapi.ErasureQuery{Erasure: id}, &view); err != nil {
 		return fmt.Errorf("ask for an order: %w", err)
+	}
+	if !c.owes(&view) {
+		return c.revisit(ctx, &view)
 	}
 	purged := c.proceed(ctx, &view)
 	all := []error{purged}
@@ -30,6 +33,19 @@ func (c *Custodian) carryOut(ctx context.Context, id emr.ErasureID, tell bool) e
 		all = append(all, c.carryOutPart(ctx, &view.Parts[i], w))
 	}
 	return errors.Join(all...)
+}
+
+// owes tells whether the organisation is a holder that has not confirmed everything.
+func (c *Custodian) owes(view *ledgerapi.ErasureView) bool {
+	if !c.holder(view) {
+		return false
+	}
+	for i := range view.Parts {
+		if !c.said(view, view.Parts[i].Part).Fulfils(&view.Parts[i]) {
+			return true
+		}
+	}
+	return view.Erasure.Next != ""
 }
 
 // said is what the organisation has told of a part so far.
@@ -262,7 +278,7 @@ func (c *Custodian) proceed(ctx context.Context, view *ledgerapi.ErasureView) er
 			}
 		}
 		if more {
-			c.wake() // it names more now
+			c.note(order.ID) // it names more now
 		}
 		more = false
 		query.GrantBookmark, query.RequestBookmark = left.GrantBookmark, left.RequestBookmark

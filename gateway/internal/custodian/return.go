@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/emrys-health/emrys/gateway/internal/pin"
 	"github.com/emrys-health/emrys/pkg/emr"
@@ -79,13 +81,9 @@ func (c *Custodian) compare(ctx context.Context) error {
 // revisit looks whether something of an order is there that was told to be
 // destroyed: the peer, or the gateway, learns of an order that is older than a
 // backup.
-func (c *Custodian) revisit(ctx context.Context, id emr.ErasureID) error {
+func (c *Custodian) revisit(ctx context.Context, view *ledgerapi.ErasureView) error {
 	if c.content == nil {
 		return nil
-	}
-	var view ledgerapi.ErasureView
-	if err := c.ledger.Query(ctx, ledgerapi.GetErasure, ledgerapi.ErasureQuery{Erasure: id}, &view); err != nil {
-		return fmt.Errorf("ask for an order: %w", err)
 	}
 	for i := range view.Parts {
 		for _, version := range view.Parts[i].Records {
@@ -96,7 +94,7 @@ func (c *Custodian) revisit(ctx context.Context, id emr.ErasureID) error {
 			if !held {
 				continue
 			}
-			if err := c.putBack(ctx, &view, version.CID); err != nil {
+			if err := c.putBack(ctx, view, version.CID); err != nil {
 				return err
 			}
 		}
@@ -127,7 +125,7 @@ func (c *Custodian) putBack(ctx context.Context, view *ledgerapi.ErasureView, ci
 		return nil
 	}
 	c.Log.WarnContext(ctx, "something that was destroyed is back")
-	c.wake() // it is owed then
+	c.note(view.Erasure.ID) // it is owed then
 	return c.confirm(ctx, ledgerapi.ConfirmErasureArgs{
 		Erasure: view.Erasure.ID, Part: part, Destroyed: []emr.Destroyed{},
 		Failed: []emr.Undestroyed{{Record: record, Thing: emr.ThingContent, Cause: emr.CauseRestored}},
@@ -155,14 +153,6 @@ func find(view *ledgerapi.ErasureView, cid string) (uint32, emr.RecordID) {
 	return 0, ""
 }
 
-// wake begins a round soon.
-func (c *Custodian) wake() {
-	select {
-	case c.woken <- struct{}{}:
-	default:
-	}
-}
-
 // follow wakes the custodian when an order is committed.
 func (c *Custodian) follow(ctx context.Context) {
 	from, err := readPlace(c.Path)
@@ -177,7 +167,6 @@ func (c *Custodian) follow(ctx context.Context) {
 		}
 		if id != "" {
 			c.note(id)
-			c.wake()
 		}
 		unsaved = 0
 		return writePlace(c.Path, e.Place)
@@ -199,18 +188,22 @@ func orderOf(e *pin.Event) emr.ErasureID {
 	}
 }
 
-// note has the next round look at an order, also when nothing is owed of it.
+// note has a round look at an order soon, also when nothing is owed of it.
 func (c *Custodian) note(id emr.ErasureID) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.noted[id] = true
+	c.mu.Unlock()
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
 }
 
-// take returns the orders that events have told of since the last round.
-func (c *Custodian) take() map[emr.ErasureID]bool {
+// take returns the orders that were noted since the last round.
+func (c *Custodian) take() []emr.ErasureID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	noted := c.noted
-	c.noted = make(map[emr.ErasureID]bool)
+	noted := slices.Sorted(maps.Keys(c.noted))
+	clear(c.noted)
 	return noted
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,7 @@ type content struct {
 	erased map[string]bool
 	silent map[string]int
 	asked  map[string]int
+	given atomic.Int32 // attempts that were given up
 	// hanging, when set, is told of every attempt, which then waits for its context.
 	hanging chan string
 }
@@ -104,6 +106,7 @@ func (c *content) Pin(ctx context.Context, cid string) error {
 	if c.hanging != nil {
 		c.hanging <- cid
 		<-ctx.Done()
+		c.given.Add(1)
 		return ctx.Err()
 	}
 	c.mu.Lock()
@@ -251,6 +254,7 @@ func TestForgettingEndsAnAttemptUnderWay(t *testing.T) {
 	require.Equal(t, "one", <-c.hanging)
 	require.True(t, p.Keeps("one"))
 	require.NoError(t, p.Forget(t.Context(), "one"))
+	require.EqualValues(t, 1, c.given.Load(), "no attempt is under way any more")
 	require.False(t, p.Keeps("one"))
 	require.NoError(t, p.Forget(t.Context(), "one"), "again")
 	require.NoError(t, p.Forget(t.Context(), "never heard of"))
