@@ -191,7 +191,7 @@ func (l *ledger) Order(_ context.Context, function string, argument, _ any) erro
 			l.confirm(args)
 		case ledgerapi.ContinueErasureArgs:
 			if l.most > 0 && len(args.Grants) > l.most {
-				return emr.Invalid("grants", "name too many records")
+				return emr.E(emr.CodeTooLarge, "name more than 256 records")
 			}
 			l.purged = append(l.purged, args)
 			l.grants = slices.DeleteFunc(l.grants, func(g emr.GrantID) bool { return slices.Contains(args.Grants, g) })

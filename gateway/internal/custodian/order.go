@@ -296,7 +296,7 @@ func (c *Custodian) purge(ctx context.Context, id emr.ErasureID, grants []emr.Gr
 	}
 	var receipt ledgerapi.Receipt
 	err := c.ledger.Order(ctx, ledgerapi.ContinueErasure, args, &receipt)
-	if half := len(grants) / 2; half > 0 && emr.CodeOf(err) == emr.CodeInvalid {
+	if half := len(grants) / 2; half > 0 && emr.CodeOf(err) == emr.CodeTooLarge {
 		if err := c.purge(ctx, id, grants[:half], requests); err != nil {
 			return err
 		}
