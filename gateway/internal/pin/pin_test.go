@@ -81,7 +81,7 @@ type content struct {
 	erased map[string]bool
 	silent map[string]int
 	asked  map[string]int
-	given atomic.Int32 // attempts that were given up
+	given  atomic.Int32 // attempts that were given up
 	// hanging, when set, is told of every attempt, which then waits for its context.
 	hanging chan string
 }
