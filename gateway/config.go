@@ -39,7 +39,7 @@ type Config struct {
 	Fabric      Fabric `yaml:"fabric"`
 	// IPFS is absent for an organisation that keeps no content (the regulator).
 	IPFS *IPFS `yaml:"ipfs"`
-	// StateDir holds the journal of uploads and the pinner's progress.
+	// StateDir holds the journal of uploads, the pinner's progress and the custodian's.
 	StateDir string `yaml:"stateDir"`
 	// KeysFile is the file of the gateway's keys. Its name is always KeysFileName.
 	KeysFile string   `yaml:"keysFile"`
@@ -106,6 +106,10 @@ type Policy struct {
 	// SealEvery is the time between rounds of sealing what the organisation's people
 	// have read; 0 leaves that to another gateway of the organisation.
 	SealEvery time.Duration `yaml:"sealEvery"`
+	// EraseEvery is the time between rounds of carrying out orders to destroy that no
+	// event has caused; 0 leaves all of that to another gateway of the organisation,
+	// which can do it only for what this gateway does not keep itself.
+	EraseEvery time.Duration `yaml:"eraseEvery"`
 }
 
 // Limits bound what one caller may take.
@@ -148,7 +152,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Fabric: Fabric{Chaincode: ledgerapi.ChaincodeName, Endorsers: EndorsersNamed},
-		Policy: Policy{Threshold: ledgerapi.MinThreshold, Replicas: 2, SealEvery: 10 * time.Minute},
+		Policy: Policy{Threshold: ledgerapi.MinThreshold, Replicas: 2, SealEvery: 10 * time.Minute, EraseEvery: 10 * time.Minute},
 		Limits: Limits{UploadBytes: 64 << 30, TokensPerSecond: 20, RequestsPerSecond: 100, FragmentsPerSecond: 20},
 		Timeouts: Timeouts{
 			Evaluate: 10 * time.Second, Endorse: 15 * time.Second, Submit: 10 * time.Second, Commit: 30 * time.Second,
@@ -244,6 +248,9 @@ func (y *Policy) validate(p *problems) {
 	}
 	if y.SealEvery < 0 {
 		p.add("policy.sealEvery", "must not be less than 0")
+	}
+	if y.EraseEvery < 0 {
+		p.add("policy.eraseEvery", "must not be less than 0")
 	}
 }
 

@@ -39,6 +39,7 @@ func TestConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "HospAMSP", c.Organisation)
 	require.Equal(t, 30*time.Minute, c.Timeouts.UploadLife, "what is left out has its default")
+	require.Equal(t, 10*time.Minute, c.Policy.EraseEvery, "every gateway carries out what is ordered unless it is told not to")
 	c, err = gateway.Parse([]byte(strings.Replace(minimal, "ipfs:", "#", 1) + "timeouts: {commit: 5s}\nlimits: {uploadBytes: 1024}\n"))
 	require.NoError(t, err)
 	require.Nil(t, c.IPFS)
@@ -59,6 +60,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"one proxy is none", "threshold: 2", "threshold: 1", "policy.threshold: must"},
 		{"no replicas", "replicas: 2", "replicas: 0", "policy.replicas: must"},
 		{"sealing backwards", "replicas: 2", "replicas: 2, sealEvery: -1s", "policy.sealEvery: must"},
+		{"erasing backwards", "replicas: 2", "replicas: 2, eraseEvery: -1s", "policy.eraseEvery: must"},
 		{"an unknown level of logs", "level: info", "level: loud", "log.level: must"},
 		{"an unknown format of logs", "format: json", "format: xml", "log.format: must"},
 		{"a second document", "log:", "---\nlog:", ""},

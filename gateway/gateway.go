@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/emrys-health/emrys/gateway/internal/auth"
+	"github.com/emrys-health/emrys/gateway/internal/custodian"
 	"github.com/emrys-health/emrys/gateway/internal/gather"
 	"github.com/emrys-health/emrys/gateway/internal/httpx"
 	"github.com/emrys-health/emrys/gateway/internal/pin"
@@ -46,6 +47,7 @@ type Ledger interface {
 	service.Ledger
 	gather.Ledger
 	sealer.Ledger
+	custodian.Ledger
 	pin.Source
 	auth.ConfigBlocks
 	// NameEndorsers says which organisations the channel has.
@@ -68,6 +70,7 @@ type Store interface {
 	service.Content
 	upload.Content
 	pin.Content
+	custodian.Content
 }
 
 // Deps are what a gateway stands on.
@@ -90,6 +93,7 @@ type Deps struct {
 const (
 	sweepEvery = time.Minute
 	pinRetry   = 2 * time.Second
+	eraseRetry = 2 * time.Second
 	// grace is how long an opening waits for further proxies once enough have answered.
 	grace = 30 * time.Millisecond
 	// tokenPath is what assertions name after the public URL.
@@ -103,6 +107,7 @@ type Gateway struct {
 	auth    *auth.Authenticator
 	uploads *upload.Store // nil without a content store
 	pinner  *pin.Pinner   // nil without a content store
+	eraser  *custodian.Custodian
 	service *service.Service
 	proxies *proxy.Client
 	handler http.Handler
@@ -119,11 +124,13 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 	ports := service.Ports{
 		Ledger: gathered{deps.Ledger, gather.New(deps.Ledger)}, Prover: deps.Prover, Proxies: g.proxies, Verifier: proxy.Verifier{}, Now: deps.Now,
 	}
+	var readings *custodian.Readings
 	if deps.Store != nil {
 		if g.uploads, err = upload.Open(g.uploadSettings(), deps.Store); err != nil {
 			return nil, err
 		}
-		ports.Content, ports.Uploads = deps.Store, g.uploads
+		readings = custodian.NewReadings(deps.Store)
+		ports.Content, ports.Uploads = readings, g.uploads
 	}
 	org := emr.OrgID(cfg.Organisation)
 	g.service = service.New(service.Settings{
@@ -132,10 +139,12 @@ func New(cfg Config, deps Deps) (*Gateway, error) {
 		Grace: grace, ProxyTimeout: cfg.Timeouts.Proxy,
 	}, ports)
 	if deps.Store != nil {
-		if g.pinner, err = pin.New(g.pinSettings(), deps.Store, deps.Ledger, g.service.Organisations); err != nil {
+		erased := custodian.Erased(deps.Ledger)
+		if g.pinner, err = pin.New(g.pinSettings(), deps.Store, deps.Ledger, g.service.Organisations, erased); err != nil {
 			return nil, err
 		}
 	}
+	g.eraser = g.newCustodian(readings)
 	g.auth = auth.New(g.authSettings(), deps.Ledger, g.service)
 	return g, g.mount()
 }
@@ -154,6 +163,18 @@ func (g *Gateway) pinSettings() pin.Settings {
 		Path: filepath.Join(g.cfg.StateDir, "pins", "progress.jsonl"), Timeout: g.cfg.Timeouts.Pin,
 		Retry: pinRetry, Log: g.deps.Log,
 	}
+}
+
+func (g *Gateway) newCustodian(readings *custodian.Readings) *custodian.Custodian {
+	settings := custodian.Settings{
+		Organisation: emr.OrgID(g.cfg.Organisation), Path: filepath.Join(g.cfg.StateDir, "erasures", "place.json"),
+		Every: g.cfg.Policy.EraseEvery, Timeout: g.cfg.Timeouts.Pin, Retry: eraseRetry, Now: g.deps.Now, Log: g.deps.Log,
+	}
+	if g.deps.Store == nil {
+		return custodian.New(settings, g.deps.Ledger, g.deps.Ledger, nil)
+	}
+	settings.Staged = g.uploads.Staged
+	return custodian.New(settings, g.deps.Ledger, g.deps.Ledger, g.deps.Store, g.pinner, g.uploads, readings)
 }
 
 func (g *Gateway) sealSettings() sealer.Settings {
@@ -209,6 +230,9 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	work.Go(func() { _ = g.auth.Run(background) })
 	if g.cfg.Policy.SealEvery > 0 {
 		work.Go(func() { sealer.New(g.sealSettings(), g.deps.Ledger).Run(background) })
+	}
+	if g.cfg.Policy.EraseEvery > 0 {
+		work.Go(func() { g.eraser.Run(background) })
 	}
 	if g.uploads != nil {
 		work.Go(func() { g.sweep(background) })

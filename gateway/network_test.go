@@ -158,7 +158,7 @@ func config(t *testing.T, org *ledgertest.Org, url, address string) gateway.Conf
 	c.Limits.RequestsPerSecond, c.Limits.TokensPerSecond, c.Limits.FragmentsPerSecond = 1e6, 1e6, 1e6
 	c.Timeouts.Proxy = 2 * time.Second
 	c.Timeouts.Drain = 5 * time.Second
-	c.Policy.SealEvery = 0 // else a gateway would read the world while a test makes it
+	c.Policy.SealEvery, c.Policy.EraseEvery = 0, 0 // else a gateway would read the world while a test makes it
 	return c
 }
 
@@ -273,6 +273,10 @@ func order(s ledger.State, function string, raw []byte) (any, error) {
 	switch function {
 	case ledgerapi.SealReadings:
 		return ordered(s, raw, ledger.SealReadings)
+	case ledgerapi.ConfirmErasure:
+		return ordered(s, raw, ledger.ConfirmErasure)
+	case ledgerapi.ContinueErasure:
+		return ordered(s, raw, ledger.ContinueErasure)
 	default:
 		return nil, fmt.Errorf("the test's ledger has no transaction %q", function)
 	}
@@ -448,6 +452,24 @@ func queryConsent(v *ledgertest.View, function string, text []byte) (any, error)
 		return ask(v, text, ledger.GetRecovery)
 	case ledgerapi.ListRecoveries:
 		return ask(v, text, ledger.ListRecoveries)
+	default:
+		return queryErasure(v, function, text)
+	}
+}
+
+// queryErasure runs the queries of taking back.
+func queryErasure(v *ledgertest.View, function string, text []byte) (any, error) {
+	switch function {
+	case ledgerapi.GetErasure:
+		return ask(v, text, ledger.GetErasure)
+	case ledgerapi.ListErasures:
+		return ask(v, text, ledger.ListErasures)
+	case ledgerapi.ListLeftovers:
+		return ask(v, text, ledger.ListLeftovers)
+	case ledgerapi.IsErased:
+		return ask(v, text, ledger.IsErased)
+	case ledgerapi.CheckIntegrity:
+		return ask(v, text, ledger.CheckIntegrity)
 	default:
 		return nil, fmt.Errorf("no query %q", function)
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) recordCommand() *cobra.Command {
-	return group("record", "Records: put, search, show, get",
-		a.putCommand(), a.searchCommand(), a.showCommand(), a.getCommand())
+	return group("record", "Records: put, search, show, get, erase",
+		a.putCommand(), a.searchCommand(), a.showCommand(), a.getCommand(), a.eraseCommand(), a.erasureCommand())
 }
 
 func (a *app) showCommand() *cobra.Command {
@@ -47,6 +47,6 @@ func writeRecord(w io.Writer, r *emr.Record) {
 	fields(w,
 		"Record", string(r.ID), "Class", string(r.Class), "Level", string(r.Level), "Hospital", string(r.Hospital),
 		"Author", string(r.Author), "Registered", when(r.Registered), "Version", strconv.FormatUint(uint64(r.Version), 10),
-		"Previous", string(r.Previous), "Superseded by", string(r.SupersededBy), "Restricted", restricted, "Ciphertext", size(r.CipherSize),
+		"Status", string(r.Status), "Previous", string(r.Previous), "Superseded by", string(r.SupersededBy), "Restricted", restricted, "Ciphertext", size(r.CipherSize),
 		"Content id", r.CID, "SHA-256", r.Digest.String())
 }

@@ -43,6 +43,8 @@ func TestUsageErrorsAreRefusedBeforeAnythingIsDone(t *testing.T) {
 		"join", "whoami extra", "relationship propose", "relationship propose --patient cli_" + id, "relationship accept",
 		"relationship accept a/b", "record put", "record put f", "record put f --patient pat_" + id,
 		"record put f --patient pat_" + id + " --class nonsense", "record put f --patient pat_" + id + " --class omics --previous x",
+		"record erase", "record erase rec_1 --yes", "record erase rec_" + id, "record erase rec_" + id + " --yes --ground x",
+		"record erasure ers_1", "record erasure --wait 1m", "record erasure ers_" + id + " --wait -1s", "record erasure ers_" + id + " more",
 		"record show", "record show rec_1", "record get", "record get rec_" + id, "record get rec_1 -o f",
 		"record get rec_" + id + " -o f --purpose NONSENSE", "record search --class nonsense", "record search --from yesterday",
 		"record search --to 1969-01-01", "access request rec_" + id, "access request rec_" + id + " --purpose X",

@@ -88,11 +88,25 @@ func newCourse(b *testing.B) *course {
 	c.make = ledgertest.Factory(0)
 	for _, org := range net.Topology.Organisations {
 		c.attach(org)
+		c.rest("gateway." + org.ID)
 	}
 	c.tell()
 	c.populate()
 	c.must(ledgerapi.GetEmergencyRules, c.gateways[hospA].Query(b.Context(), ledgerapi.GetEmergencyRules, ledgerapi.EmergencyRulesQuery{Org: hospA}, &c.rules))
 	return c
+}
+
+// rest stops a process for the time of the course. Gateways would carry out the
+// orders to destroy that the course gives, beside what is measured and in its place.
+func (c *course) rest(process string) {
+	c.b.Helper()
+	_, err := c.net.Control(c.b.Context(), "stop", process)
+	c.must("stop "+process, err)
+	c.b.Cleanup(func() {
+		if _, err := c.net.Control(context.Background(), "start", process); err != nil {
+			c.b.Errorf("start %s: %v", process, err)
+		}
+	})
 }
 
 // attach connects to an organisation's peer and takes its CA into the test's own hands.

@@ -26,6 +26,8 @@ var (
 	// for missing. Permanent on this node until a garbage collection after Unpin; then Pin fetches another copy from the
 	// swarm.
 	ErrCorrupt = errors.New("stored content is corrupt")
+	// ErrShared says that content cannot be erased from this node because a pin of other content stands on it.
+	ErrShared = errors.New("content is part of other content that is kept")
 	// ErrInvalid says that an argument is not a content id or not a range. Permanent.
 	ErrInvalid = errors.New("invalid argument")
 )

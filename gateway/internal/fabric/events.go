@@ -97,7 +97,8 @@ func (l *Ledger) next() {
 
 func deliver(e *client.ChaincodeEvent, handle func(pin.Event) error) error {
 	event := pin.Event{Place: pin.Place{Block: e.BlockNumber, Transaction: e.TransactionID}, Name: e.EventName}
-	if e.EventName == ledgerapi.EventRecordRegistered {
+	switch e.EventName {
+	case ledgerapi.EventRecordRegistered, ledgerapi.EventErasureOrdered, ledgerapi.EventErasureContinued:
 		if err := decode(e.Payload, &event.Event); err != nil {
 			return err
 		}

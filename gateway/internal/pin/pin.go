@@ -30,7 +30,7 @@ type Place struct {
 }
 
 // Event is one committed event. The embedded payload is set for
-// ledgerapi.EventRecordRegistered only.
+// ledgerapi.EventRecordRegistered, EventErasureOrdered and EventErasureContinued only.
 type Event struct {
 	Place
 	Name string
@@ -51,6 +51,10 @@ type Source interface {
 // Members lists the organisations of the consortium.
 type Members func(ctx context.Context) ([]emr.Organisation, error)
 
+// Erased asks the ledger whether what a content was registered with is to be
+// destroyed. It fails as long as the ledger cannot tell, also when it knows no such record yet.
+type Erased func(ctx context.Context, cid string) (bool, error)
+
 // Settings of a pinner.
 type Settings struct {
 	Organisation emr.OrgID
@@ -69,9 +73,11 @@ type Pinner struct {
 	content Content
 	source  Source
 	members Members
+	erased  Erased
 	ledger  *progress
 	queue   chan string
 	work    sync.WaitGroup
+	busy    attempts
 }
 
 // workers is the number of contents that are fetched at a time.
@@ -81,13 +87,13 @@ const workers = 4
 const backlog = 1024
 
 // New reads the progress of an earlier run.
-func New(settings Settings, content Content, source Source, members Members) (*Pinner, error) {
+func New(settings Settings, content Content, source Source, members Members, erased Erased) (*Pinner, error) {
 	progress, err := openProgress(settings.Path)
 	if err != nil {
 		return nil, err
 	}
 	return &Pinner{
-		Settings: settings, content: content, source: source, members: members,
+		Settings: settings, content: content, source: source, members: members, erased: erased,
 		ledger: progress, queue: make(chan string, backlog),
 	}, nil
 }
@@ -158,14 +164,9 @@ const longestRetry = 5 * time.Minute
 // worker is free then: content that nobody serves must not hold up the rest.
 func (p *Pinner) keep(ctx context.Context, cid string) {
 	pause := p.Retry << min(p.ledger.failures(cid), 10)
-	err := p.attempt(ctx, cid)
-	if err == nil {
-		if err = p.ledger.held(cid); err == nil {
-			return
-		}
-	}
-	if ctx.Err() != nil || errors.Is(err, blob.ErrInvalid) {
-		return // stays wanted; an id that is none can never be pinned
+	err := p.try(ctx, cid)
+	if err == nil || ctx.Err() != nil || errors.Is(err, blob.ErrInvalid) {
+		return // what failed stays wanted; an id that is none can never be pinned
 	}
 	p.ledger.failed(cid)
 	p.Log.WarnContext(ctx, "content not pinned yet", slog.String("error", err.Error()))
@@ -178,13 +179,51 @@ func (p *Pinner) keep(ctx context.Context, cid string) {
 	})
 }
 
+// try makes one attempt, unless the content is to be forgotten.
+func (p *Pinner) try(ctx context.Context, cid string) error {
+	ctx, end := p.busy.begin(ctx, cid, p.Timeout)
+	defer end()
+	if !p.ledger.wants(cid) {
+		return nil
+	}
+	err := p.attempt(ctx, cid)
+	if errors.Is(err, errErased) {
+		return p.ledger.forget(cid)
+	}
+	if !p.ledger.wants(cid) {
+		return nil // forgotten meanwhile; whoever did that unpins it
+	}
+	if err != nil {
+		return err
+	}
+	return p.ledger.held(cid)
+}
+
+var errErased = errors.New("what the content was registered with is erased")
+
+// attempt pins a content that is not pinned, after asking the ledger whether it
+// may: the event that named it may be older than its erasure.
 func (p *Pinner) attempt(ctx context.Context, cid string) error {
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
 	if pinned, err := p.content.Pinned(ctx, cid); err != nil || pinned {
 		return err
 	}
+	erased, err := p.erased(ctx, cid)
+	if err != nil {
+		return fmt.Errorf("ask whether a content is erased: %w", err)
+	}
+	if erased {
+		return errErased
+	}
 	return p.content.Pin(ctx, cid)
+}
+
+// Forget ends every attempt to pin a content and wants it no more. It returns when
+// no attempt is under way any more; what one has pinned is the caller's to unpin.
+func (p *Pinner) Forget(ctx context.Context, cid string) error {
+	if err := p.ledger.forget(cid); err != nil {
+		return err
+	}
+	return p.busy.stop(ctx, cid)
 }
 
 // Chosen returns the hospitals that keep a content: the record's own, and of the

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,13 +77,38 @@ type content struct {
 	pinned  map[string]bool
 	missing map[string]int
 	changed chan struct{}
+	// erased and silent are what the ledger says of a content, and how often it says nothing.
+	erased map[string]bool
+	silent map[string]int
+	asked  map[string]int
+	given  atomic.Int32 // attempts that were given up
+	// hanging, when set, is told of every attempt, which then waits for its context.
+	hanging chan string
+}
+
+func (c *content) isErased(_ context.Context, cid string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[cid]++
+	if c.silent[cid] > 0 {
+		c.silent[cid]--
+		return false, emr.E(emr.CodeUnavailable, "down")
+	}
+	return c.erased[cid], nil
 }
 
 func newContent() *content {
-	return &content{pinned: map[string]bool{}, missing: map[string]int{}, changed: make(chan struct{}, 100)}
+	return &content{pinned: map[string]bool{}, missing: map[string]int{}, changed: make(chan struct{}, 100),
+		erased: map[string]bool{}, silent: map[string]int{}, asked: map[string]int{}}
 }
 
-func (c *content) Pin(_ context.Context, cid string) error {
+func (c *content) Pin(ctx context.Context, cid string) error {
+	if c.hanging != nil {
+		c.hanging <- cid
+		<-ctx.Done()
+		c.given.Add(1)
+		return ctx.Err()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.missing[cid] > 0 {
@@ -119,7 +145,7 @@ func run(t *testing.T, path string, c *content, s *source, until func() bool) {
 	p, err := pin.New(pin.Settings{
 		Organisation: "A", Replicas: 1, Path: path, Timeout: time.Second, Retry: time.Millisecond,
 		Log: slog.New(slog.DiscardHandler),
-	}, c, s, func(context.Context) ([]emr.Organisation, error) { return members(), nil })
+	}, c, s, func(context.Context) ([]emr.Organisation, error) { return members(), nil }, c.isErased)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -174,6 +200,72 @@ func TestProgressThatACrashCutShort(t *testing.T) {
 	again := &source{events: []pin.Event{registered(1, "one"), registered(2, "two")}}
 	run(t, path, c, again, func() bool { return c.has("two") })
 	require.NoError(t, os.WriteFile(path, append([]byte("rubbish\n"), text...), 0o600))
-	_, err = pin.New(pin.Settings{Path: path}, c, s, nil)
+	_, err = pin.New(pin.Settings{Path: path}, c, s, nil, nil)
 	require.Error(t, err, "damage in the middle is not passed over")
+}
+
+func TestWhatIsErasedIsNotPinnedWhenOldEventsComeAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "progress.jsonl")
+	c, s := newContent(), &source{events: []pin.Event{registered(1, "erased"), registered(2, "kept")}}
+	c.erased["erased"] = true
+	run(t, path, c, s, func() bool { return c.has("kept") && c.wasAsked("erased") > 0 })
+	require.False(t, c.has("erased"))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"gone":"erased"`)
+	again := &source{}
+	run(t, path, c, again, func() bool { again.mu.Lock(); defer again.mu.Unlock(); return len(again.asked) == 1 })
+	text, err = os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "erased", "nothing of it is kept")
+	require.NoError(t, os.Remove(path)) // as a backup from before brings it back
+	run(t, path, c, s, func() bool { return c.wasAsked("erased") > 1 })
+	require.False(t, c.has("erased"))
+}
+
+func (c *content) wasAsked(cid string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked[cid]
+}
+
+func TestNothingIsPinnedBeforeTheLedgerHasAnswered(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "progress.jsonl")
+	c, s := newContent(), &source{events: []pin.Event{registered(1, "one")}}
+	c.silent["one"] = 2
+	run(t, path, c, s, func() bool { return c.has("one") })
+	require.Equal(t, 3, c.wasAsked("one"))
+}
+
+func TestForgettingEndsAnAttemptUnderWay(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "progress.jsonl")
+	c, s := newContent(), &source{events: []pin.Event{registered(1, "one")}}
+	c.hanging = make(chan string)
+	p, err := pin.New(pin.Settings{
+		Organisation: "A", Replicas: 1, Path: path, Timeout: time.Minute, Retry: time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}, c, s, func(context.Context) ([]emr.Organisation, error) { return members(), nil }, c.isErased)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	require.Equal(t, "one", <-c.hanging)
+	require.True(t, p.Keeps("one"))
+	require.NoError(t, p.Forget(t.Context(), "one"))
+	require.EqualValues(t, 1, c.given.Load(), "no attempt is under way any more")
+	require.False(t, p.Keeps("one"))
+	require.NoError(t, p.Forget(t.Context(), "one"), "again")
+	require.NoError(t, p.Forget(t.Context(), "never heard of"))
+	select {
+	case cid := <-c.hanging:
+		require.Fail(t, "tried again", cid)
+	case <-time.After(50 * time.Millisecond): // many pauses between attempts
+	}
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), `"held"`)
 }

@@ -19,8 +19,8 @@ import (
 )
 
 // progress is what the pinner has seen and done, in a file to which lines are
-// appended: an event seen (with what it asks for), or a content held. A line that
-// a crash cut short is dropped, and what it said is done again.
+// appended: an event seen (with what it asks for), a content held, or one that is
+// wanted no more. A line that a crash cut short is dropped, and what it said is done again.
 type progress struct {
 	mu   sync.Mutex
 	file *os.File
@@ -29,12 +29,13 @@ type progress struct {
 	bad  map[string]int  // failed attempts of this run
 }
 
-// line is one line of the file. Seen and Held exclude each other.
+// line is one line of the file. Seen, Held and Gone exclude each other.
 type line struct {
 	V    int    `json:"v"`
 	Seen *Place `json:"seen,omitempty"`
 	Want string `json:"want,omitempty"`
 	Held string `json:"held,omitempty"`
+	Gone string `json:"gone,omitempty"` // wanted no more
 }
 
 const lineVersion = 1
@@ -90,6 +91,9 @@ func (p *progress) apply(l line) {
 	}
 	if l.Held != "" {
 		p.want[l.Held] = true
+	}
+	if l.Gone != "" {
+		delete(p.want, l.Gone)
 	}
 }
 
@@ -155,10 +159,21 @@ func (p *progress) held(cid string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.bad, cid)
-	if p.want[cid] {
+	if pinned, wanted := p.want[cid]; pinned || !wanted {
 		return nil
 	}
 	return p.append(line{V: lineVersion, Held: cid})
+}
+
+// forget notes that a content is not to be kept any more.
+func (p *progress) forget(cid string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.bad, cid)
+	if _, wanted := p.want[cid]; !wanted {
+		return nil
+	}
+	return p.append(line{V: lineVersion, Gone: cid})
 }
 
 func (p *progress) failed(cid string) {

@@ -76,6 +76,8 @@ func (d *Door) handlers() map[string]handler {
 		"log.read":    d.readLog,
 		// Erasure.
 		"record.erase": d.relay,
+		"erasure.list": paged(d.service.Erasures),
+		"erasure.get":  d.getErasure,
 		"record.rekey": d.rekeyRecord,
 		"scope.roll":   d.relay,
 		// Emergency sessions.

@@ -225,14 +225,18 @@ func (s *Service) Ciphertext(ctx context.Context, who Principal, id emr.Disclosu
 	if ticket.Session != "" {
 		return nil, errNoFragments
 	}
+	record, err := s.findRecord(ctx, ticket.Record)
+	if err != nil {
+		return nil, err
+	}
+	if reason := record.Status.Denial(); reason != "" {
+		// The store would fetch it from whoever has not destroyed it yet.
+		return nil, emr.Refused(reason, reason.Explain())
+	}
 	if err := s.checkLive(ctx, &ticket); err != nil {
 		return nil, err
 	}
 	if err := s.refuseInactive(ctx, who); err != nil {
-		return nil, err
-	}
-	record, err := s.findRecord(ctx, ticket.Record)
-	if err != nil {
 		return nil, err
 	}
 	if err := s.checkStanding(ctx, who, &ticket, &record); err != nil {

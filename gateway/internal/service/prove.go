@@ -63,6 +63,14 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 		}
 		_, err := s.Record(ctx, who, query.Record)
 		return query, err
+	default:
+		return s.provableOfOwn(ctx, who, request)
+	}
+}
+
+// provableOfOwn is provable for what a patient alone may ask about.
+func (s *Service) provableOfOwn(ctx context.Context, who Principal, request api.ProofRequest) (any, error) {
+	switch request.Function {
 	case ledgerapi.GetAuditHead:
 		var query ledgerapi.HandleQuery
 		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
@@ -75,6 +83,13 @@ func (s *Service) provable(ctx context.Context, who Principal, request api.Proof
 			return nil, err
 		}
 		return query, s.checkOwnConsent(ctx, who, query.Patient)
+	case ledgerapi.GetErasure:
+		var query ledgerapi.ErasureQuery
+		if err := emr.DecodeCanonical(request.Argument, &query); err != nil {
+			return nil, err
+		}
+		_, err := s.Erasure(ctx, who, query.Erasure)
+		return query, err
 	default:
 		return nil, emr.Invalid("function", "is not a query of the registry")
 	}

@@ -302,3 +302,23 @@ func TestOnePersonCannotFillTheStore(t *testing.T) {
 	_, err := b.Create(t.Context(), owner, strings.NewReader("one too many"), service.Expect{Size: -1})
 	require.Equal(t, emr.CodeRateLimited, emr.CodeOf(err))
 }
+
+func TestAnUploadOfWhatIsToBeDestroyedIsForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	waiting, claimed, other := b.create("content"), b.create("content"), b.create("other")
+	require.NoError(t, b.claim(claimed, 1))
+	require.True(t, b.Staged(waiting.CID))
+	require.NoError(t, b.Forget(t.Context(), ""), "an upload on its way has no content id")
+	require.Equal(t, 3, b.entries())
+	require.NoError(t, b.Forget(t.Context(), waiting.CID))
+	require.NoError(t, b.Forget(t.Context(), waiting.CID))
+	require.False(t, b.Staged(waiting.CID))
+	require.True(t, b.Staged(other.CID))
+	b.restart()
+	require.False(t, b.Staged(waiting.CID))
+	require.Equal(t, 1, b.entries())
+	require.Equal(t, emr.CodeNotFound, emr.CodeOf(b.claim(waiting, 2)))
+	require.NoError(t, b.Commit(t.Context(), claimed.ID), "whoever still waits for its outcome")
+	require.NoError(t, b.Release(t.Context(), claimed.ID))
+}

@@ -39,7 +39,7 @@ func translate(ctx context.Context, err error) error {
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	for _, known := range []error{blob.ErrNotFound, blob.ErrUnavailable, blob.ErrCorrupt, blob.ErrInvalid} {
+	for _, known := range []error{blob.ErrNotFound, blob.ErrUnavailable, blob.ErrCorrupt, blob.ErrShared, blob.ErrInvalid} {
 		if errors.Is(err, known) {
 			return err
 		}

@@ -170,6 +170,44 @@ func (s *Store) Unpin(ctx context.Context, id string) error {
 	return nil
 }
 
+// Erase forgets the pin and the content at once. Content that is not there is no error.
+func (s *Store) Erase(ctx context.Context, id string) error {
+	id, err := s.prepare(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pinned, id)
+	delete(s.content, id)
+	return nil
+}
+
+// Holds reports whether this node has the content, pinned or not.
+func (s *Store) Holds(ctx context.Context, id string) (bool, error) {
+	id, err := s.prepare(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.content[id]
+	return ok, nil
+}
+
+// EachPin calls visit for every content that is pinned, in no order, until it fails.
+func (s *Store) EachPin(ctx context.Context, visit func(id string) error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	for _, id := range s.Pins() {
+		if err := visit(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Pinned implements [blob.Store].
 func (s *Store) Pinned(ctx context.Context, id string) (bool, error) {
 	id, err := s.prepare(ctx, id)

@@ -104,6 +104,8 @@ func (w *World) consent(operation string, q *request) (any, error) {
 			func(items []consent.Consent, next string) any {
 				return ledgerapi.ConsentPage{Items: items, Bookmark: next}
 			})
+	case "erasure.list":
+		return w.orders(q, patient)
 	case "consent.preview":
 		return w.preview(q, patient)
 	default:

@@ -44,6 +44,9 @@ func (w *World) disclose(q *request, receipt *ledgerapi.Receipt) (any, error) {
 }
 
 func (w *World) decide(q *request, view *ledgerapi.ManifestView, args *ledgerapi.DiscloseArgs) (emr.Decision, emr.Reason) {
+	if reason := view.Record.Status.Denial(); reason != "" {
+		return emr.Deny, reason
+	}
 	if q.who.isPatient() {
 		if string(view.Record.Patient) == q.action.Actor && args.Purpose == emr.PurposePatient {
 			return emr.Permit, emr.ReasonOwner

@@ -130,6 +130,8 @@ func (w *World) transact(function string, q *request, receipt *ledgerapi.Receipt
 		return w.putConsent(q, receipt)
 	case ledgerapi.WithdrawConsent:
 		return w.withdrawConsent(q, receipt)
+	case ledgerapi.EraseRecord:
+		return w.eraseRecord(q, receipt)
 	default:
 		return nil, emr.E(emr.CodeUnsupported, function)
 	}

@@ -125,6 +125,8 @@ func (w *World) entry(asked *api.ProofRequest) (any, error) {
 			c := w.version(query.Patient, query.Version)
 			return c, c != nil
 		})
+	case ledgerapi.GetErasure:
+		return find(asked, w.erasure)
 	}
 	return nil, emr.Invalid("function", "is not a query of the registry")
 }

@@ -60,6 +60,7 @@ type World struct {
 	disclosures map[emr.DisclosureID]*emr.Disclosure
 	relations   []emr.Relationship
 	consents    map[emr.Handle][]consent.Consent // by version
+	erasures    []*ledgerapi.ErasureView
 	audit       []emr.AuditEntry
 	spent       map[emr.Digest]ledgerapi.SpentAction
 	uploads     map[string][]byte
@@ -67,6 +68,8 @@ type World struct {
 	assertions  map[string]bool
 	transaction int
 
+	// Held has erasures denied, as of a record under a legal hold.
+	Held bool
 	// Intercept sees every request before it is served, and serves it itself when it returns true.
 	Intercept func(operation string, w http.ResponseWriter, r *http.Request) bool
 	// LoseAnswers counts, by operation, the answers that are lost after the operation was performed.
