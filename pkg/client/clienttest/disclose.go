@@ -113,9 +113,33 @@ func (w *World) openTicket(q *request) (any, error) {
 	return opening, nil
 }
 
+// answering lists the proxies that are asked, with their fragments; those of a direct grant have none.
+func (w *World) answering(opening *api.Opening) []emr.SealedFragment {
+	if !opening.Grant.Terms.Direct {
+		return w.fragments[opening.Grant.ID]
+	}
+	var all []emr.SealedFragment
+	for _, o := range w.orgs {
+		if o.ID != opening.Grant.Terms.Org {
+			all = append(all, emr.SealedFragment{Gateway: o.ID})
+		}
+	}
+	return all
+}
+
+// directKey is the sealed key of a disclosure's record.
+func (w *World) directKey(d *emr.Disclosure) []byte {
+	for _, k := range w.direct[d.Grant] {
+		if k.Record == d.Record {
+			return k.Sealed
+		}
+	}
+	return nil
+}
+
 // collect lets every proxy of the grant answer.
 func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
-	for _, sealed := range w.fragments[opening.Grant.ID] {
+	for _, sealed := range w.answering(opening) {
 		if w.Down[sealed.Gateway] {
 			opening.Faults = append(opening.Faults, api.Fault{Gateway: sealed.Gateway, Code: emr.CodeUnavailable, Message: "is down"})
 			continue
@@ -124,6 +148,7 @@ func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
 		if err != nil {
 			return err
 		}
+		f.Direct = w.directKey(&opening.Disclosure)
 		if w.OnFragment != nil {
 			w.OnFragment(f)
 		}
@@ -148,17 +173,11 @@ func (o *Org) reencrypt(opening *api.Opening, sealed emr.SealedFragment, reader 
 	if err != nil {
 		return nil, err
 	}
-	key, err := pre.OpenKeyFragment(o.Proxy, p.Gateway, p.Grant, sealed.Sealed)
-	if err != nil {
-		return nil, err
-	}
-	capsule, err := pre.ParseCapsule(m.Capsule)
-	if err != nil {
-		return nil, err
-	}
-	fragment, err := pre.Reencrypt(nil, capsule, key, p)
-	if err != nil {
-		return nil, err
+	var fragment []byte
+	if !opening.Grant.Terms.Direct {
+		if fragment, err = o.fragment(&m, p, sealed); err != nil {
+			return nil, err
+		}
 	}
 	envelope, err := pre.ParseEnvelope(m.Envelope)
 	if err != nil {
@@ -173,7 +192,23 @@ func (o *Org) reencrypt(opening *api.Opening, sealed emr.SealedFragment, reader 
 	if err != nil {
 		return nil, err
 	}
-	return &api.Fragment{Gateway: o.ID, Capsule: fragment.Bytes(), Share: share}, nil
+	return &api.Fragment{Gateway: o.ID, Capsule: fragment, Share: share}, nil
+}
+
+func (o *Org) fragment(m *emr.Manifest, p pre.ReencryptParams, sealed emr.SealedFragment) ([]byte, error) {
+	key, err := pre.OpenKeyFragment(o.Proxy, p.Gateway, p.Grant, sealed.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	capsule, err := pre.ParseCapsule(m.Capsule)
+	if err != nil {
+		return nil, err
+	}
+	fragment, err := pre.Reencrypt(nil, capsule, key, p)
+	if err != nil {
+		return nil, err
+	}
+	return fragment.Bytes(), nil
 }
 
 func parameters(opening *api.Opening, m *emr.Manifest, gateway emr.OrgID) (pre.ReencryptParams, error) {

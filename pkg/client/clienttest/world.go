@@ -57,6 +57,7 @@ type World struct {
 	asked       map[emr.RequestID]emr.SignedAction
 	grants      []*emr.Grant
 	fragments   map[emr.GrantID][]emr.SealedFragment
+	direct      map[emr.GrantID][]emr.SealedKey
 	disclosures map[emr.DisclosureID]*emr.Disclosure
 	relations   []emr.Relationship
 	consents    map[emr.Handle][]consent.Consent // by version
@@ -136,6 +137,7 @@ func New(tb testing.TB) *World {
 		asked:  map[emr.RequestID]emr.SignedAction{},
 		people: map[emr.Handle]emr.PatientID{}, records: map[emr.RecordID]*ledgerapi.ManifestView{},
 		fragments:   map[emr.GrantID][]emr.SealedFragment{},
+		direct:      map[emr.GrantID][]emr.SealedKey{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
 		consents:    map[emr.Handle][]consent.Consent{},
