@@ -66,15 +66,24 @@ with this program: the browser opens no direct grants yet.`,
 	return c
 }
 
+// checkDirect refuses what a direct grant cannot be.
+func (f grantFlags) checkDirect() error {
+	switch {
+	case f.direct && f.scope:
+		return emr.Invalid("direct", "goes with single records, not with --scope")
+	case f.direct && len(f.records) > ledgerapi.MaxDirectRecords:
+		return emr.Invalid("record", fmt.Sprintf("name at most %d with --direct", ledgerapi.MaxDirectRecords))
+	default:
+		return nil
+	}
+}
+
 func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses, Direct: f.direct}
-	if f.direct && f.scope {
-		return g, emr.Invalid("direct", "goes with single records, not with --scope")
+	err := f.checkDirect()
+	if err != nil {
+		return g, err
 	}
-	if f.direct && len(f.records) > ledgerapi.MaxDirectRecords {
-		return g, emr.Invalid("record", fmt.Sprintf("name at most %d with --direct", ledgerapi.MaxDirectRecords))
-	}
-	var err error
 	if len(args) == 1 {
 		if g.Request, err = emr.ParseID[emr.RequestID]("request", args[0]); err != nil {
 			return g, err

@@ -127,16 +127,6 @@ func (w *World) answering(opening *api.Opening) []emr.SealedFragment {
 	return all
 }
 
-// directKey is the sealed key of a disclosure's record.
-func (w *World) directKey(d *emr.Disclosure) []byte {
-	for _, k := range w.direct[d.Grant] {
-		if k.Record == d.Record {
-			return k.Sealed
-		}
-	}
-	return nil
-}
-
 // collect lets every proxy of the grant answer.
 func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
 	for _, sealed := range w.answering(opening) {
@@ -148,7 +138,7 @@ func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
 		if err != nil {
 			return err
 		}
-		f.Direct = w.directKey(&opening.Disclosure)
+		f.Direct = w.SealedKey(opening.Grant.ID, opening.Disclosure.Record)
 		if w.OnFragment != nil {
 			w.OnFragment(f)
 		}

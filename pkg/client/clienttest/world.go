@@ -253,6 +253,17 @@ func (w *World) View(id emr.RecordID) *ledgerapi.ManifestView {
 	return w.records[id]
 }
 
+// SealedKey returns what a direct grant holds for a record, nil when nothing. It is
+// for hooks, which run while the world stands still.
+func (w *World) SealedKey(grant emr.GrantID, record emr.RecordID) []byte {
+	for _, k := range w.direct[grant] {
+		if k.Record == record {
+			return k.Sealed
+		}
+	}
+	return nil
+}
+
 // Professional returns a registry entry, to be tampered with.
 func (w *World) Professional(id emr.ClinicianID) *emr.Clinician {
 	w.mu.Lock()
