@@ -41,7 +41,7 @@ reads each record as its own; your audit log shows that. The reader must read
 with this program: the browser opens no direct grants yet.`,
 		Example: "  emrys access grant req_… --until 2h\n  emrys access grant --record rec_… --to cli_… --purpose TREAT --until 2026-12-31 --uses 3\n" +
 			"  emrys access grant --direct --record rec_… --record rec_… --to cli_… --purpose TREAT",
-		Args:    arguments(cobra.MaximumNArgs(1)),
+		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			giving, err := f.parse(args, time.Now())
 			if err != nil {
