@@ -13,8 +13,10 @@ import (
 
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/client"
+	"github.com/emrys-health/emrys/pkg/client/clienttest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/manifest"
 	"github.com/emrys-health/emrys/pkg/pre"
 )
 
@@ -313,4 +315,80 @@ func TestAForgedDirectGrantOpensNothing(t *testing.T) {
 	got, _, err := read(t, s.reader, ticket)
 	require.NoError(t, err, "the same ticket, told honestly, opens")
 	require.Equal(t, "content", string(got))
+}
+
+// The reader's own hospital holds a share too. It must not count: with it, one
+// organisation fewer than the threshold would open the record.
+func TestTheReadersOwnHospitalMakesNoQuorum(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	record := s.put(t, []byte("content")).Record
+	given := s.direct(t, record)
+	ticket, hybrid := s.ticket(t, record, given.Terms.Grant), s.Professional(given.Terms.Grantee).Hybrid
+	s.OnOpening = func(o *api.Opening) {
+		own := api.Fragment{Gateway: "HospBMSP", Direct: o.Fragments[0].Direct, Share: s.ownShare(t, o, hybrid)}
+		s.Resign(&own, &o.Disclosure)
+		o.Fragments = []api.Fragment{own, o.Fragments[0]}
+	}
+	_, _, err := read(t, s.reader, ticket)
+	requireCode(t, emr.CodeCorrupt, err)
+	require.Contains(t, emr.Public(err).Message, "HospBMSP: it holds no part of this grant")
+}
+
+// ownShare is hospital B's share of an opening's record, re-sealed to the reader.
+func (s *scene) ownShare(t *testing.T, o *api.Opening, to []byte) []byte {
+	t.Helper()
+	action, err := o.Manifest.Signed.Parse()
+	require.NoError(t, err)
+	var m emr.Manifest
+	require.NoError(t, emr.DecodeCanonical(action.Args, &m))
+	ctx, err := manifest.Context(clienttest.Channel, &m, &o.Manifest.Author, &o.Manifest.Scope).Hash()
+	require.NoError(t, err)
+	request, err := o.Disclosure.Hash()
+	require.NoError(t, err)
+	envelope, err := pre.ParseEnvelope(m.Envelope)
+	require.NoError(t, err)
+	sealed, ok := envelope.Shares.ShareOf("HospBMSP")
+	require.True(t, ok)
+	hybrid, err := pre.ParseHybridPublicKey(to)
+	require.NoError(t, err)
+	share, err := pre.ReSealShare(s.Org("HospBMSP").Proxy, ctx, request, sealed, hybrid)
+	require.NoError(t, err)
+	return share
+}
+
+// A record that the grant could not open is not given: its author made it so.
+func TestARecordThatADirectGrantCannotOpenIsNotGiven(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		author  client.ManifestHook
+		opening func(*api.Opening)
+		code    emr.Code
+		message string
+	}{
+		"too few hold shares besides the reader's own": {func(_ *emr.Manifest, e *pre.Envelope) {
+			if e != nil {
+				e.Shares.Shares = e.Shares.Shares[:2]
+			}
+		}, nil, emr.CodeUnavailable, "too few organisations"},
+		"its epoch is another": {func(m *emr.Manifest, e *pre.Envelope) {
+			if e == nil {
+				m.Epoch++
+			}
+		}, func(o *api.Opening) { o.Manifest.Scope.Epoch++ }, emr.CodeCorrupt, "another scope or epoch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			stored, err := client.PutDishonestly(t.Context(), s.author, bytes.NewReader([]byte("content")), s.upload(7), c.author)
+			require.NoError(t, err)
+			s.OnOpening = c.opening
+			g := s.giving(stored.Record)
+			g.Direct = true
+			_, err = s.patient.Grant(t.Context(), g)
+			requireCode(t, c.code, err)
+			require.Contains(t, err.Error(), c.message)
+			require.Zero(t, s.Grants())
+		})
+	}
 }
