@@ -202,8 +202,24 @@ type ledgerPort struct {
 	network *network
 	org     *ledgertest.Org
 
-	mu    sync.Mutex
-	fault func(function string) error
+	mu     sync.Mutex
+	fault  func(function string) error
+	change func(*ledgerapi.Ticket)
+}
+
+// retell has the peer tell of tickets as changed, until it is called with nil.
+func (l *ledgerPort) retell(change func(*ledgerapi.Ticket)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.change = change
+}
+
+func (l *ledgerPort) told(result any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ticket, ok := result.(*ledgerapi.Ticket); ok && l.change != nil {
+		l.change(ticket)
+	}
 }
 
 // fail makes calls fail as told, until it is called with nil.
@@ -328,6 +344,7 @@ func (l *ledgerPort) Query(_ context.Context, function string, argument, result 
 	if err != nil {
 		return across(err)
 	}
+	defer l.told(result)
 	return copyResult(answer, result)
 }
 

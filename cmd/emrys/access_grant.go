@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -18,7 +19,7 @@ type grantFlags struct {
 	records, purposes []string
 	to, until         string
 	uses              uint32
-	scope             bool
+	scope, direct     bool
 }
 
 func (a *app) grantCommand() *cobra.Command {
@@ -31,9 +32,16 @@ to the proxy of every hospital but the reader's own.
 
 A request names reader, record and purpose. Without one, name them with --to,
 --record and --purpose. With --scope the grant covers every record of the
-record's level, past and future.`,
-		Example: "  emrys access grant req_… --until 2h\n  emrys access grant --record rec_… --to cli_… --purpose TREAT --until 2026-12-31 --uses 3",
-		Args:    arguments(cobra.MaximumNArgs(1)),
+record's level, past and future.
+
+With --direct it gives up to 32 records by keys of their own, sealed to the
+reader on this device, and no key fragment is made: proxies that side with the
+reader can open the records named and no other. To make the keys this device
+reads each record as its own; your audit log shows that. The reader must read
+with this program: the browser opens no direct grants yet.`,
+		Example: "  emrys access grant req_… --until 2h\n  emrys access grant --record rec_… --to cli_… --purpose TREAT --until 2026-12-31 --uses 3\n" +
+			"  emrys access grant --direct --record rec_… --record rec_… --to cli_… --purpose TREAT",
+		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			giving, err := f.parse(args, time.Now())
 			if err != nil {
@@ -54,12 +62,28 @@ record's level, past and future.`,
 	c.Flags().StringSliceVar(&f.purposes, "purpose", nil, "what for: TREAT, HPAYMT, HOPERAT, HRESCH; may be repeated")
 	c.Flags().Uint32Var(&f.uses, "uses", 0, "how many readings at most (default any number)")
 	c.Flags().BoolVar(&f.scope, "scope", false, "cover every record of the same level, past and future")
+	c.Flags().BoolVar(&f.direct, "direct", false, "give single records by keys sealed to the reader, and no fragments; not with --scope")
 	return c
 }
 
+// checkDirect refuses what a direct grant cannot be.
+func (f grantFlags) checkDirect() error {
+	switch {
+	case f.direct && f.scope:
+		return emr.Invalid("direct", "goes with single records, not with --scope")
+	case f.direct && len(f.records) > ledgerapi.MaxDirectRecords:
+		return emr.Invalid("record", fmt.Sprintf("name at most %d with --direct", ledgerapi.MaxDirectRecords))
+	default:
+		return nil
+	}
+}
+
 func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
-	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses}
-	var err error
+	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses, Direct: f.direct}
+	err := f.checkDirect()
+	if err != nil {
+		return g, err
+	}
 	if len(args) == 1 {
 		if g.Request, err = emr.ParseID[emr.RequestID]("request", args[0]); err != nil {
 			return g, err
@@ -99,9 +123,13 @@ func writeGiven(w io.Writer, given *client.Given) {
 	for i, g := range t.Gateways {
 		gateways[i] = string(g)
 	}
+	through := oneOf(int(t.Threshold), gateways)
+	if t.Direct {
+		through = "keys sealed to the reader, and shares of the records' proxies"
+	}
 	fields(w,
 		"Granted", string(t.Grant), "To", string(t.Grantee)+" of "+string(t.Org), "Covers", covers(t),
 		"Purposes", purposes(t.Purposes), "Until", when(t.Until), "Readings", uses(t.MaxUses),
-		"Through", oneOf(int(t.Threshold), gateways), "Transaction", given.Receipt.TxID,
+		"Through", through, "Transaction", given.Receipt.TxID,
 		"Next", "take it back with: emrys access revoke "+string(t.Grant))
 }

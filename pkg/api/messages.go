@@ -82,11 +82,15 @@ type Search struct {
 	Cursor  string        `json:"cursor"`
 }
 
-// Fragment is one proxy's answer to a ticket.
+// Fragment is one proxy's answer to a ticket. It holds either Capsule or Direct, as
+// the grant is one of fragments or a direct one, and never both.
 type Fragment struct {
 	Gateway emr.OrgID `json:"gateway"`
-	// Capsule is the re-encrypted capsule fragment (pkg/pre).
-	Capsule []byte `json:"capsule"`
+	// Capsule is the re-encrypted capsule fragment (pkg/pre); absent under a direct grant.
+	Capsule []byte `json:"capsule,omitempty"`
+	// Direct is the record's key that the patient sealed to the reader (docs/spec/pre.md,
+	// P14.4), as it stands on the ledger; absent but under a direct grant.
+	Direct []byte `json:"direct,omitempty"`
 	// Share is the gateway's share of K_share, re-sealed to the reader's hybrid key.
 	Share []byte `json:"share"`
 	// Receipt is the gateway's signature by its receipt key over FragmentReceipt.
@@ -102,6 +106,9 @@ type FragmentReceipt struct {
 	Request    emr.Digest       `json:"request"` // hash of the disclosure
 	Capsule    emr.Digest       `json:"capsule"` // SHA-256 of Fragment.Capsule
 	Share      emr.Digest       `json:"share"`   // SHA-256 of Fragment.Share
+	// Direct is the SHA-256 of Fragment.Direct; absent where that is, so that receipts
+	// of fragments keep their bytes.
+	Direct emr.Digest `json:"direct,omitzero"`
 }
 
 // Fault names a proxy that did not serve, and why.

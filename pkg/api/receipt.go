@@ -28,8 +28,12 @@ func (r *FragmentReceipt) Digest() (emr.Digest, error) {
 // ReceiptOf is the receipt that belongs to a fragment of a disclosure. request
 // is the hash of that disclosure.
 func ReceiptOf(disclosure emr.DisclosureID, request emr.Digest, f *Fragment) *FragmentReceipt {
-	return &FragmentReceipt{
+	receipt := &FragmentReceipt{
 		Gateway: f.Gateway, Disclosure: disclosure, Request: request,
 		Capsule: sha256.Sum256(f.Capsule), Share: sha256.Sum256(f.Share),
 	}
+	if len(f.Direct) > 0 {
+		receipt.Direct = sha256.Sum256(f.Direct)
+	}
+	return receipt
 }

@@ -21,7 +21,8 @@ func (v *verifier) sharedKeys() (shareKey, preKey []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	capsules, shares := v.fragments(params.Request)
+	answers := v.answers(params.Request)
+	capsules, shares := v.capsules(answers), v.shares(answers, params.Request)
 	threshold := int(v.opening.Grant.Terms.Threshold)
 	preKey, liars, err := pre.OpenReport(v.client.keys.Reading(), v.capsule, threshold, params, capsules)
 	for _, liar := range liars {
@@ -58,11 +59,10 @@ func (v *verifier) parameters() (pre.ReencryptParams, error) {
 	return p, nil
 }
 
-// fragments reads the proxies' answers and keeps those whose receipt holds. A
-// capsule fragment and a share of one proxy are judged apart.
-func (v *verifier) fragments(request emr.Digest) ([]*pre.CapsuleFragment, []pre.Share) {
-	var capsules []*pre.CapsuleFragment
-	var shares []pre.Share
+// answers returns the proxies' answers whose receipt holds, one of each. What is in
+// them is judged piece by piece: a false fragment beside a good share, say.
+func (v *verifier) answers(request emr.Digest) []*api.Fragment {
+	var good []*api.Fragment
 	seen := map[emr.OrgID]bool{}
 	for i := range v.opening.Fragments {
 		f := &v.opening.Fragments[i]
@@ -74,18 +74,40 @@ func (v *verifier) fragments(request emr.Digest) ([]*pre.CapsuleFragment, []pre.
 			v.accuse(f.Gateway, problem)
 			continue
 		}
-		if c, err := pre.ParseCapsuleFragment(f.Capsule); err != nil || c.Gateway() != string(f.Gateway) {
+		good = append(good, f)
+	}
+	return good
+}
+
+// capsules reads the capsule fragments; their proofs are checked when they are combined.
+func (v *verifier) capsules(answers []*api.Fragment) []*pre.CapsuleFragment {
+	var capsules []*pre.CapsuleFragment
+	for _, f := range answers {
+		c, err := pre.ParseCapsuleFragment(f.Capsule)
+		switch {
+		case len(f.Direct) != 0:
+			v.accuse(f.Gateway, "it answered with a sealed key, and the grant has none")
+		case err != nil || c.Gateway() != string(f.Gateway):
 			v.accuse(f.Gateway, "its capsule fragment is not its own")
-		} else {
+		default:
 			capsules = append(capsules, c)
 		}
-		if s, err := v.openShare(f, request); err != nil {
-			v.accuse(f.Gateway, "its share is not the one that the author committed to")
-		} else {
-			shares = append(shares, s)
-		}
 	}
-	return capsules, shares
+	return capsules
+}
+
+// shares opens the shares that the author committed to.
+func (v *verifier) shares(answers []*api.Fragment, request emr.Digest) []pre.Share {
+	var shares []pre.Share
+	for _, f := range answers {
+		s, err := v.openShare(f, request)
+		if err != nil {
+			v.accuse(f.Gateway, "its share is not the one that the author committed to")
+			continue
+		}
+		shares = append(shares, s)
+	}
+	return shares
 }
 
 func (v *verifier) openShare(f *api.Fragment, request emr.Digest) (pre.Share, error) {
@@ -99,7 +121,7 @@ func (v *verifier) openShare(f *api.Fragment, request emr.Digest) (pre.Share, er
 // checkReceipt verifies the proxy's signature over its own answer and returns
 // what is wrong, or "".
 func (v *verifier) checkReceipt(f *api.Fragment, request emr.Digest) string {
-	if !slices.Contains(v.opening.Grant.Terms.Gateways, f.Gateway) {
+	if !v.mayAnswer(f.Gateway) {
 		return "it holds no part of this grant"
 	}
 	o, err := organisation(v.network, f.Gateway)
@@ -118,6 +140,17 @@ func (v *verifier) checkReceipt(f *api.Fragment, request emr.Digest) string {
 		return "its receipt does not hold for its answer"
 	}
 	return ""
+}
+
+// mayAnswer tells whether a proxy's answer counts: it holds a fragment of the grant,
+// or, of a direct grant, a share of the record, and is not the reader's own.
+func (v *verifier) mayAnswer(gateway emr.OrgID) bool {
+	terms := &v.opening.Grant.Terms
+	if !terms.Direct {
+		return slices.Contains(terms.Gateways, gateway)
+	}
+	_, holds := v.envelope.Shares.ShareOf(string(gateway))
+	return holds && gateway != terms.Org && gateway != v.client.profile.Org
 }
 
 // accuse names a proxy whose answer failed verification.

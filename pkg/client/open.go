@@ -42,6 +42,16 @@ type Opened struct {
 // Too few honest answers are a corrupt error when a proxy lied, else an
 // unavailable error; both name the proxies.
 func (c *Client) OpenTicket(ctx context.Context, ticket emr.DisclosureID) (*Opened, error) {
+	v, err := c.present(ctx, ticket)
+	if err != nil {
+		return nil, err
+	}
+	return v.open(ticket)
+}
+
+// present presents a ticket and returns what the gateway answers, of which the
+// record's public part alone is verified yet.
+func (c *Client) present(ctx context.Context, ticket emr.DisclosureID) (*verifier, error) {
 	n, err := c.Network(ctx)
 	if err != nil {
 		return nil, err
@@ -60,8 +70,7 @@ func (c *Client) OpenTicket(ctx context.Context, ticket emr.DisclosureID) (*Open
 		return nil, err
 	}
 	opening.Manifest.Record = *record
-	v := &verifier{client: c, network: n, opening: &opening}
-	return v.open(ticket)
+	return &verifier{client: c, network: n, opening: &opening}, nil
 }
 
 // verifier checks an opening piece by piece. Nothing of it is trusted before.
@@ -76,21 +85,29 @@ type verifier struct {
 	faults   []api.Fault
 }
 
-func (v *verifier) open(ticket emr.DisclosureID) (*Opened, error) {
+// check verifies all of the opening but the proxies' answers.
+func (v *verifier) check(ticket emr.DisclosureID) error {
 	if err := v.checkTicket(ticket); err != nil {
-		return nil, err
+		return err
 	}
 	if err := v.checkManifest(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := v.bind(); err != nil {
+	return v.bind()
+}
+
+func (v *verifier) open(ticket emr.DisclosureID) (*Opened, error) {
+	if err := v.check(ticket); err != nil {
 		return nil, err
 	}
 	var shareKey, preKey []byte
 	var err error
-	if v.client.profile.IsPatient() {
+	switch {
+	case v.client.profile.IsPatient():
 		shareKey, preKey, err = v.ownKeys()
-	} else {
+	case v.opening.Grant.Terms.Direct:
+		shareKey, preKey, err = v.givenKeys()
+	default:
 		shareKey, preKey, err = v.sharedKeys()
 	}
 	defer clear(shareKey)
@@ -142,7 +159,7 @@ func (v *verifier) checkGrant() error {
 		return corrupt("the gateway answered with another grant than the ticket's", nil)
 	case string(g.Terms.Grantee) != v.client.profile.ID || g.Terms.Channel != v.client.profile.Channel:
 		return corrupt("the ticket's grant is somebody else's", nil)
-	case !slices.Equal(g.Terms.Reader, reader):
+	case !slices.Equal(g.Terms.Reader, reader), g.Terms.Direct && g.Terms.ReaderHybrid != v.client.hybridHash():
 		return emr.Refused(emr.ReasonReaderKey, "the grant was made to another key than this device's")
 	case !g.Terms.Covers(d.Record) || g.Terms.Patient != d.Patient:
 		return corrupt("the ticket's grant does not cover its record", nil)
@@ -245,17 +262,26 @@ func (v *verifier) bind() error {
 	return nil
 }
 
-// ownKeys opens a patient's own record without any proxy.
-func (v *verifier) ownKeys() (shareKey, preKey []byte, err error) {
+// ownPreKey opens the capsule of a patient's own record.
+func (v *verifier) ownPreKey() ([]byte, error) {
 	if v.manifest.Patient != v.client.profile.Handle {
-		return nil, nil, corrupt("the record is somebody else's", nil)
+		return nil, corrupt("the record is somebody else's", nil)
 	}
 	delegating, _, err := v.client.scopeKeys(v.manifest.Scope, v.manifest.Epoch)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if preKey, err = pre.Decapsulate(delegating, v.capsule, v.context); err != nil {
-		return nil, nil, corrupt("the record was not encrypted to a scope of this device", err)
+	preKey, err := pre.Decapsulate(delegating, v.capsule, v.context)
+	if err != nil {
+		return nil, corrupt("the record was not encrypted to a scope of this device", err)
+	}
+	return preKey, nil
+}
+
+// ownKeys opens a patient's own record without any proxy.
+func (v *verifier) ownKeys() (shareKey, preKey []byte, err error) {
+	if preKey, err = v.ownPreKey(); err != nil {
+		return nil, nil, err
 	}
 	shareKey, err = pre.OpenPatientCopy(v.client.keys.Hybrid(), v.context, v.envelope.PatientCopy)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -124,6 +125,11 @@ type Giving struct {
 	Until      time.Time
 	// MaxUses bounds the readings; 0 means no limit.
 	MaxUses uint32
+	// Direct gives at most 32 records by keys sealed to the grantee, and not by
+	// fragments of the scope's key: proxies that collude with the grantee gain no other
+	// record (docs/spec/granting.md, G5). It goes with no WholeScope. To make the keys
+	// this device reads each record as its own, and the trail says so.
+	Direct bool
 }
 
 // Given is a committed grant.
@@ -134,14 +140,18 @@ type Given struct {
 
 // Grant gives access. On this device it makes the fragments of the scope's
 // re-encryption key to the grantee's reading key, and seals one to the proxy of
-// every organisation but the grantee's own. Before that it checks that the
-// grantee may read at all, that the records are the patient's own, and that the
-// request is what the grantee signed.
+// every organisation but the grantee's own; of a direct grant, it opens each
+// record's capsule and seals what is inside to the grantee's hybrid key. Before that
+// it checks that the grantee may read at all, that the records are the patient's own,
+// and that the request is what the grantee signed.
 func (c *Client) Grant(ctx context.Context, g Giving) (*Given, error) {
 	if err := c.onlyPatient(); err != nil {
 		return nil, err
 	}
 	if err := c.fromRequest(ctx, &g); err != nil {
+		return nil, err
+	}
+	if err := g.checkDirect(); err != nil {
 		return nil, err
 	}
 	scope, err := c.commonScope(ctx, g.Records)
@@ -160,11 +170,15 @@ func (c *Client) Grant(ctx context.Context, g Giving) (*Given, error) {
 	if err != nil {
 		return nil, err
 	}
-	fragments, err := c.fragments(n, terms)
+	args := ledgerapi.GrantAccessArgs{Terms: *terms, Request: g.Request, Fragments: []emr.SealedFragment{}}
+	if g.Direct {
+		args.Direct, err = c.directKeys(ctx, n, terms, grantee)
+	} else {
+		args.Fragments, err = c.fragments(n, terms)
+	}
 	if err != nil {
 		return nil, err
 	}
-	args := ledgerapi.GrantAccessArgs{Terms: *terms, Request: g.Request, Fragments: fragments}
 	receipt, err := c.transact(ctx, "grant.create", ledgerapi.GrantAccess, &args)
 	if err != nil {
 		return nil, err
@@ -295,7 +309,7 @@ func (c *Client) terms(n *api.Network, g Giving, scope *emr.Scope, to *emr.Clini
 		Channel: c.profile.Channel, Grant: id, Patient: c.profile.Handle, Scope: scope.ID, Epoch: scope.Epoch,
 		Grantee: to.ID, Org: to.Org, Reader: bytes.Clone(to.Reading), Records: []emr.RecordID{},
 		Purposes: slices.Clone(g.Purposes), NotBefore: now.Add(-actionBackdate), Until: until, MaxUses: g.MaxUses,
-		Threshold: n.Threshold, Gateways: []emr.OrgID{},
+		Gateways: []emr.OrgID{},
 	}
 	if !g.WholeScope {
 		t.Records = slices.Clone(g.Records)
@@ -304,16 +318,28 @@ func (c *Client) terms(n *api.Network, g Giving, scope *emr.Scope, to *emr.Clini
 	}
 	slices.Sort(t.Purposes)
 	t.Purposes = slices.Compact(t.Purposes)
+	if g.Direct {
+		t.Direct, t.ReaderHybrid = true, sha256.Sum256(to.Hybrid)
+		return t, nil
+	}
+	return t, through(n, t)
+}
+
+var errTooFewOthers = emr.E(emr.CodeUnavailable, "too few organisations besides the reader's own to share through")
+
+// through names the gateways that are to hold a fragment: every one but the reader's own.
+func through(n *api.Network, t *emr.GrantTerms) error {
+	t.Threshold = n.Threshold
 	for _, o := range n.Organisations {
-		if o.ID != to.Org {
+		if o.ID != t.Org {
 			t.Gateways = append(t.Gateways, o.ID)
 		}
 	}
 	slices.Sort(t.Gateways)
 	if len(t.Gateways) < int(t.Threshold) {
-		return nil, emr.E(emr.CodeUnavailable, "too few organisations besides the reader's own to share through")
+		return errTooFewOthers
 	}
-	return t, nil
+	return nil
 }
 
 // fragments makes the grant's key fragments, in the order of its gateways.

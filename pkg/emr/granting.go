@@ -134,6 +134,18 @@ func (k *SealedKey) Commit(grant GrantID) (Digest, error) {
 	}{grant, k.Record, k.Sealed})
 }
 
+// CommitsTo tells whether sealed is the key of record that the direct grant commits
+// to. It is false for every other grant.
+func (g *Grant) CommitsTo(record RecordID, sealed []byte) bool {
+	at, found := slices.BinarySearch(g.Terms.Records, record)
+	if !g.Terms.Direct || !found || len(g.Commitments) != len(g.Terms.Records) {
+		return false
+	}
+	one := SealedKey{Record: record, Sealed: sealed}
+	commitment, err := one.Commit(g.ID)
+	return err == nil && commitment == g.Commitments[at]
+}
+
 // GrantSecret is the private part of a grant that stands by itself, and not inside
 // the signed action that gave it. Key: GrantID.
 type GrantSecret struct {

@@ -30,8 +30,9 @@ var _ service.Verifier = Verifier{}
 
 // Verify implements service.Verifier: the answer is the gateway's own (receipt),
 // made with the very key fragment that the patient's grant commits to, and proven
-// for exactly this record, reader and ticket. The share is sealed to the reader:
-// only the reader can check it.
+// for exactly this record, reader and ticket; of a direct grant, it holds the very
+// sealed key that the grant commits to for this record. The share is sealed to the
+// reader: only the reader can check it.
 func (Verifier) Verify(o *service.Opened, org emr.Organisation, f *api.Fragment) error {
 	if f.Gateway != org.ID {
 		return corrupt("answered in another gateway's name", nil)
@@ -47,23 +48,38 @@ func (Verifier) Verify(o *service.Opened, org emr.Organisation, f *api.Fragment)
 	if err := pre.VerifyP256(receiptKey, digest[:], f.Receipt); err != nil {
 		return corrupt("its receipt does not verify", err)
 	}
+	if o.Grant.Terms.Direct {
+		err = verifyDirect(o, f)
+	} else {
+		err = verifyFragment(o, org.ID, f)
+	}
+	if err != nil {
+		return err
+	}
+	if len(f.Share) == 0 {
+		return corrupt("its answer holds no share", nil)
+	}
+	return nil
+}
+
+func verifyFragment(o *service.Opened, gateway emr.OrgID, f *api.Fragment) error {
+	if len(f.Direct) != 0 {
+		return corrupt("it answered with a sealed key, and the grant has none", nil)
+	}
 	fragment, err := pre.ParseCapsuleFragment(f.Capsule)
 	if err != nil {
 		return corrupt("its fragment cannot be read", err)
 	}
-	params, capsule, err := parameters(o, org.ID)
+	params, capsule, err := parameters(o, gateway)
 	if err != nil {
 		return err
 	}
 	if err := fragment.Verify(capsule, params); err != nil {
 		return corrupt("its fragment is not proven for this record and ticket", err)
 	}
-	at := slices.Index(o.Grant.Terms.Gateways, org.ID)
+	at := slices.Index(o.Grant.Terms.Gateways, gateway)
 	if at < 0 || at >= len(o.Grant.Commitments) || o.Grant.Commitments[at] != emr.Digest(fragment.Commitment()) {
 		return corrupt("its fragment is not the one that the grant commits to", nil)
-	}
-	if len(f.Share) == 0 {
-		return corrupt("its answer holds no share", nil)
 	}
 	return nil
 }

@@ -76,8 +76,8 @@ func (s *Server) Reencrypt(ctx context.Context, signed *emr.SignedAction) (api.F
 	if ticket.Decision != emr.Permit {
 		return api.Fragment{}, emr.Refused(ticket.Reason, ticket.Reason.Explain())
 	}
-	if ticket.Fragment.Gateway != s.Organisation || len(ticket.Fragment.Sealed) == 0 {
-		return api.Fragment{}, emr.Refused(emr.ReasonNoGrant, "this gateway holds no fragment of the grant")
+	if err := s.holds(&ticket); err != nil {
+		return api.Fragment{}, err
 	}
 	opened, err := service.NewOpened(s.Channel, ticket)
 	if err != nil {
@@ -103,26 +103,25 @@ func (s *Server) check(ctx context.Context, signed *emr.SignedAction) (ledgerapi
 	}
 }
 
-// serve opens the gateway's own fragment and share, and answers with what only
-// the reader can use.
+// serve opens the gateway's own share, and its fragment unless the grant is a
+// direct one, and answers with what only the reader can use.
 func (s *Server) serve(o *service.Opened) (api.Fragment, error) {
 	params, capsule, err := parameters(o, s.Organisation)
 	if err != nil {
 		return api.Fragment{}, err
 	}
-	key, err := pre.OpenKeyFragment(s.Keys.Proxy, params.Gateway, params.Grant, o.Fragment.Sealed)
-	if err != nil {
-		return api.Fragment{}, corrupt("the key fragment does not open", err)
+	answer := api.Fragment{Gateway: s.Organisation}
+	if o.Grant.Terms.Direct {
+		answer.Direct, err = directKey(o)
+	} else {
+		answer.Capsule, err = s.reencrypt(o, params, capsule)
 	}
-	fragment, err := pre.Reencrypt(rand.Reader, capsule, key, params)
-	if err != nil {
-		return api.Fragment{}, corrupt("the key fragment or the capsule does not verify", err)
-	}
-	share, err := s.share(o, params)
 	if err != nil {
 		return api.Fragment{}, err
 	}
-	answer := api.Fragment{Gateway: s.Organisation, Capsule: fragment.Bytes(), Share: share}
+	if answer.Share, err = s.share(o, params); err != nil {
+		return api.Fragment{}, err
+	}
 	digest, err := receiptDigest(o, &answer)
 	if err != nil {
 		return api.Fragment{}, err
@@ -131,6 +130,18 @@ func (s *Server) serve(o *service.Opened) (api.Fragment, error) {
 		return api.Fragment{}, fmt.Errorf("sign receipt: %w", err)
 	}
 	return answer, nil
+}
+
+func (s *Server) reencrypt(o *service.Opened, params pre.ReencryptParams, capsule *pre.Capsule) ([]byte, error) {
+	key, err := pre.OpenKeyFragment(s.Keys.Proxy, params.Gateway, params.Grant, o.Fragment.Sealed)
+	if err != nil {
+		return nil, corrupt("the key fragment does not open", err)
+	}
+	fragment, err := pre.Reencrypt(rand.Reader, capsule, key, params)
+	if err != nil {
+		return nil, corrupt("the key fragment or the capsule does not verify", err)
+	}
+	return fragment.Bytes(), nil
 }
 
 func (s *Server) share(o *service.Opened, params pre.ReencryptParams) ([]byte, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/api"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
+	"github.com/emrys-health/emrys/pkg/pre"
 )
 
 // Opened is a ticket that the ledger found to hold, as this gateway's peer sees it.
@@ -39,8 +40,28 @@ func NewOpened(channel string, ticket ledgerapi.Ticket) (*Opened, error) {
 }
 
 // threshold is the number of answers that opens the record: the fragments that
-// the grant asks for and the shares that the record asks for.
+// the grant asks for, none of a direct one, and the shares that the record asks for.
 func (o *Opened) threshold() int { return int(max(o.Grant.Terms.Threshold, o.Record.Threshold)) }
+
+// gateways lists whose proxies are asked: those that hold a fragment of the grant.
+// A direct grant has no fragments: those that hold a share of the record, but for the
+// reader's own, which holds no fragment of an ordinary grant either.
+func (o *Opened) gateways() ([]emr.OrgID, error) {
+	if !o.Grant.Terms.Direct {
+		return o.Grant.Terms.Gateways, nil
+	}
+	envelope, err := pre.ParseEnvelope(o.Record.Envelope)
+	if err != nil {
+		return nil, emr.Wrap(emr.CodeCorrupt, "the record's envelope cannot be read", err)
+	}
+	var holders []emr.OrgID
+	for i := range envelope.Shares.Shares {
+		if id := emr.OrgID(envelope.Shares.Shares[i].Gateway); id != o.Grant.Terms.Org {
+			holders = append(holders, id)
+		}
+	}
+	return holders, nil
+}
 
 // Open presents a reader's ticket to the proxies and collects what opens the
 // record. A ticket that does not hold is refused, and the attempt is committed.
@@ -105,9 +126,12 @@ func (s *Service) collect(ctx context.Context, opened *Opened, signed *emr.Signe
 	if err != nil {
 		return err
 	}
+	gateways, err := opened.gateways()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.ProxyTimeout)
 	defer cancel()
-	gateways := opened.Grant.Terms.Gateways
 	answers := make(chan answer, len(gateways))
 	for _, id := range gateways {
 		go func() { answers <- s.ask(ctx, orgs, id, opened, signed) }()

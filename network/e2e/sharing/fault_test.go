@@ -120,6 +120,8 @@ func alter(r *http.Response, field string) error {
 		f.Capsule[len(f.Capsule)/2] ^= 1
 	case "share":
 		f.Share[len(f.Share)/2] ^= 1
+	case "direct":
+		f.Direct[len(f.Direct)/2] ^= 1
 	case "receipt":
 		f.Receipt[len(f.Receipt)/2] ^= 1
 	}

@@ -116,9 +116,23 @@ func (w *World) openTicket(q *request) (any, error) {
 	return opening, nil
 }
 
+// answering lists the proxies that are asked, with their fragments; those of a direct grant have none.
+func (w *World) answering(opening *api.Opening) []emr.SealedFragment {
+	if !opening.Grant.Terms.Direct {
+		return w.fragments[opening.Grant.ID]
+	}
+	var all []emr.SealedFragment
+	for _, o := range w.orgs {
+		if o.ID != opening.Grant.Terms.Org {
+			all = append(all, emr.SealedFragment{Gateway: o.ID})
+		}
+	}
+	return all
+}
+
 // collect lets every proxy of the grant answer.
 func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
-	for _, sealed := range w.fragments[opening.Grant.ID] {
+	for _, sealed := range w.answering(opening) {
 		if w.Down[sealed.Gateway] {
 			opening.Faults = append(opening.Faults, api.Fault{Gateway: sealed.Gateway, Code: emr.CodeUnavailable, Message: "is down"})
 			continue
@@ -127,6 +141,7 @@ func (w *World) collect(opening *api.Opening, reader *emr.Clinician) error {
 		if err != nil {
 			return err
 		}
+		f.Direct = w.SealedKey(opening.Grant.ID, opening.Disclosure.Record)
 		if w.OnFragment != nil {
 			w.OnFragment(f)
 		}
@@ -151,17 +166,11 @@ func (o *Org) reencrypt(opening *api.Opening, sealed emr.SealedFragment, reader 
 	if err != nil {
 		return nil, err
 	}
-	key, err := pre.OpenKeyFragment(o.Proxy, p.Gateway, p.Grant, sealed.Sealed)
-	if err != nil {
-		return nil, err
-	}
-	capsule, err := pre.ParseCapsule(m.Capsule)
-	if err != nil {
-		return nil, err
-	}
-	fragment, err := pre.Reencrypt(nil, capsule, key, p)
-	if err != nil {
-		return nil, err
+	var fragment []byte
+	if !opening.Grant.Terms.Direct {
+		if fragment, err = o.fragment(&m, p, sealed); err != nil {
+			return nil, err
+		}
 	}
 	envelope, err := pre.ParseEnvelope(m.Envelope)
 	if err != nil {
@@ -176,7 +185,23 @@ func (o *Org) reencrypt(opening *api.Opening, sealed emr.SealedFragment, reader 
 	if err != nil {
 		return nil, err
 	}
-	return &api.Fragment{Gateway: o.ID, Capsule: fragment.Bytes(), Share: share}, nil
+	return &api.Fragment{Gateway: o.ID, Capsule: fragment, Share: share}, nil
+}
+
+func (o *Org) fragment(m *emr.Manifest, p pre.ReencryptParams, sealed emr.SealedFragment) ([]byte, error) {
+	key, err := pre.OpenKeyFragment(o.Proxy, p.Gateway, p.Grant, sealed.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	capsule, err := pre.ParseCapsule(m.Capsule)
+	if err != nil {
+		return nil, err
+	}
+	fragment, err := pre.Reencrypt(nil, capsule, key, p)
+	if err != nil {
+		return nil, err
+	}
+	return fragment.Bytes(), nil
 }
 
 func parameters(opening *api.Opening, m *emr.Manifest, gateway emr.OrgID) (pre.ReencryptParams, error) {

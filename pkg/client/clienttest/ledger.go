@@ -5,6 +5,7 @@ package clienttest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"time"
@@ -313,7 +314,8 @@ func (w *World) grantAccess(q *request, receipt *ledgerapi.Receipt) (any, error)
 	to, ok := w.clinicians[t.Grantee]
 	if !ok || !bytes.Equal(to.Reading, t.Reader) || to.Org != t.Org || string(t.Patient) != q.action.Actor ||
 		slices.Contains(t.Gateways, t.Org) || len(args.Fragments) != len(t.Gateways) || !slices.IsSorted(t.Gateways) ||
-		!slices.IsSorted(t.Records) || !slices.IsSorted(t.Purposes) || t.Threshold < ledgerapi.MinThreshold {
+		!slices.IsSorted(t.Records) || !slices.IsSorted(t.Purposes) || !t.Direct && t.Threshold < ledgerapi.MinThreshold ||
+		!directHolds(&args, to) {
 		return nil, emr.Invalid("terms", "do not hold")
 	}
 	g := &emr.Grant{
@@ -323,12 +325,35 @@ func (w *World) grantAccess(q *request, receipt *ledgerapi.Receipt) (any, error)
 	for _, f := range args.Fragments {
 		g.Commitments = append(g.Commitments, f.Commitment)
 	}
+	for _, k := range args.Direct {
+		g.Commitments = append(g.Commitments, k.Commitment)
+	}
 	w.grants = append(w.grants, g)
-	w.fragments[t.Grant] = args.Fragments
+	w.fragments[t.Grant], w.direct[t.Grant] = args.Fragments, args.Direct
 	w.settle(args.Request, emr.RequestGranted, t.Grant)
 	receipt.ID = string(t.Grant)
 	w.note(q, receipt, emr.AuditEntry{Kind: emr.AuditGrant, Patient: t.Patient, Ref: string(t.Grant)})
 	return receipt, nil
+}
+
+// directHolds tells whether what is particular to a direct grant is in order.
+func directHolds(args *ledgerapi.GrantAccessArgs, to *emr.Clinician) bool {
+	t := &args.Terms
+	if !t.Direct {
+		return len(args.Direct) == 0 && t.ReaderHybrid.IsZero()
+	}
+	if t.Threshold != 0 || t.Gateways == nil || len(t.Gateways) != 0 || t.ReaderHybrid != sha256.Sum256(to.Hybrid) ||
+		len(t.Records) == 0 || len(t.Records) > ledgerapi.MaxDirectRecords || len(args.Direct) != len(t.Records) {
+		return false
+	}
+	for i := range args.Direct {
+		k := &args.Direct[i]
+		commitment, err := k.Commit(t.Grant)
+		if err != nil || commitment != k.Commitment || k.Record != t.Records[i] || len(k.Sealed) != pre.SealedKeySize {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *World) grant(id emr.GrantID) *emr.Grant {
@@ -351,6 +376,7 @@ func (w *World) revokeAccess(q *request, receipt *ledgerapi.Receipt) (any, error
 	}
 	g.Status, g.Revoked = emr.GrantRevoked, receipt.At
 	delete(w.fragments, args.Grant)
+	delete(w.direct, args.Grant)
 	receipt.ID = string(args.Grant)
 	answer := api.Revocation{Receipt: *receipt, Read: []api.Reading{}}
 	for _, d := range w.disclosures {

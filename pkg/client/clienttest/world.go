@@ -57,6 +57,7 @@ type World struct {
 	asked       map[emr.RequestID]emr.SignedAction
 	grants      []*emr.Grant
 	fragments   map[emr.GrantID][]emr.SealedFragment
+	direct      map[emr.GrantID][]emr.SealedKey
 	disclosures map[emr.DisclosureID]*emr.Disclosure
 	relations   []emr.Relationship
 	consents    map[emr.Handle][]consent.Consent // by version
@@ -139,6 +140,7 @@ func New(tb testing.TB) *World {
 		asked:  map[emr.RequestID]emr.SignedAction{},
 		people: map[emr.Handle]emr.PatientID{}, records: map[emr.RecordID]*ledgerapi.ManifestView{},
 		fragments:   map[emr.GrantID][]emr.SealedFragment{},
+		direct:      map[emr.GrantID][]emr.SealedKey{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
 		consents:    map[emr.Handle][]consent.Consent{},
@@ -252,6 +254,17 @@ func (w *World) View(id emr.RecordID) *ledgerapi.ManifestView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.records[id]
+}
+
+// SealedKey returns what a direct grant holds for a record, nil when nothing. It is
+// for hooks, which run while the world stands still.
+func (w *World) SealedKey(grant emr.GrantID, record emr.RecordID) []byte {
+	for _, k := range w.direct[grant] {
+		if k.Record == record {
+			return k.Sealed
+		}
+	}
+	return nil
 }
 
 // Professional returns a registry entry, to be tampered with.
