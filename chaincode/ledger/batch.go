@@ -147,6 +147,7 @@ func disclosePart(batch *overlay, gateway *emr.Organisation, part batchPart) (*l
 	if err != nil {
 		return refusedPart(part.digest, err)
 	}
+	receipt.TxID, receipt.At = "", 0 // the batch's
 	return &ledgerapi.BatchOutcome{Action: part.digest, Receipt: *receipt}, mine.flush()
 }
 

@@ -61,7 +61,7 @@ func TestABatchDecidesAsItsPartsOneAfterTheOther(t *testing.T) {
 			}
 			want := *receipt.(*ledgerapi.DecisionReceipt)
 			want.TxID = answer.TxID
-			require.Equal(rt, want, outcome.Receipt)
+			require.Equal(rt, want, *answer.Of(i))
 		}
 		require.Len(rt, batched.trail(t, s.patient.Handle), len(single.trail(t, s.patient.Handle)))
 	})

@@ -117,7 +117,7 @@ func takingBackSteps() []step {
 	}
 }
 
-// batchOf prepares 64 readings of one ward in one transaction, all of which must be permitted.
+// batchOf prepares a full batch of readings of one ward in one transaction, all of which must be permitted.
 func batchOf(c *course, w *ward) (call, error) {
 	parts := make([]*emr.SignedAction, ledgerapi.MaxBatch)
 	for i := range parts {

@@ -30,14 +30,23 @@ type BatchReceipt struct {
 	Outcomes []BatchOutcome `json:"outcomes"`
 }
 
+// Of returns what the single transaction would have answered to the action at i,
+// which was not refused.
+func (r *BatchReceipt) Of(i int) *DecisionReceipt {
+	receipt := r.Outcomes[i].Receipt
+	receipt.TxID, receipt.At = r.TxID, r.At
+	return &receipt
+}
+
 // BatchOutcome is what became of one action. With a Code it was refused and left
-// nothing on the ledger; without one Receipt is what the single transaction's would be.
+// nothing on the ledger; without one there is a Receipt, but for transaction and
+// time, which are the batch's: every peer stores the answer.
 type BatchOutcome struct {
 	Action  emr.Digest      `json:"action"` // zero when the action cannot be read
-	Code    emr.Code        `json:"code"`
-	Message string          `json:"msg"`
-	Field   string          `json:"field"`
-	Reason  emr.Reason      `json:"reason"`
-	SpentBy string          `json:"spentBy"` // the transaction that spent the action before
-	Receipt DecisionReceipt `json:"receipt"`
+	Code    emr.Code        `json:"code,omitempty"`
+	Message string          `json:"msg,omitempty"`
+	Field   string          `json:"field,omitempty"`
+	Reason  emr.Reason      `json:"reason,omitempty"`
+	SpentBy string          `json:"spentBy,omitempty"` // the transaction that spent the action before
+	Receipt DecisionReceipt `json:"receipt,omitzero"`
 }

@@ -127,8 +127,8 @@ type Receipt struct {
 
 // DecisionReceipt is the result of a transaction that decides.
 type DecisionReceipt struct {
-	TxID     string       `json:"txId"`
-	At       emr.Time     `json:"at"`
+	TxID     string       `json:"txId,omitempty"` // absent, as At is, in the outcomes of a batch
+	At       emr.Time     `json:"at,omitzero"`
 	ID       string       `json:"id"`
 	Decision emr.Decision `json:"decision"`
 	Reason   emr.Reason   `json:"reason"`

@@ -457,7 +457,7 @@ func (m *Model) batched(s *step, parts batchArgs) []emr.AuditEntry {
 		require.Empty(m.t, out.Code, "part %d of %s", i, s)
 		require.Equal(m.t, fresh.says.decision, out.Receipt.Decision, "part %d: %s: %s", i, out.Receipt.Reason, s)
 		require.Contains(m.t, fresh.says.reasons, out.Receipt.Reason)
-		entries = append(entries, fresh.then(&out.Receipt)...)
+		entries = append(entries, fresh.then(got.Of(i))...)
 	}
 	if len(entries) == 0 {
 		s.event = ""

@@ -210,13 +210,14 @@ func deal(parts []*part, answer *ledgerapi.BatchReceipt) {
 			}}
 			continue
 		}
-		p.done <- outcomeOf(&answer.Outcomes[i])
+		p.done <- outcomeOf(answer, i)
 	}
 }
 
-func outcomeOf(o *ledgerapi.BatchOutcome) outcome {
+func outcomeOf(answer *ledgerapi.BatchReceipt, i int) outcome {
+	o := &answer.Outcomes[i]
 	if o.Code == "" {
-		return outcome{receipt: &o.Receipt}
+		return outcome{receipt: answer.Of(i)}
 	}
 	return outcome{err: &emr.Error{Code: o.Code, Message: o.Message, Field: o.Field, Reason: o.Reason, TxID: o.SpentBy}}
 }

@@ -67,7 +67,7 @@ func whole(signed []*emr.SignedAction) *ledgerapi.BatchReceipt {
 	answer := &ledgerapi.BatchReceipt{TxID: "batch"}
 	for _, s := range signed {
 		answer.Outcomes = append(answer.Outcomes, ledgerapi.BatchOutcome{
-			Action: s.Digest(), Receipt: ledgerapi.DecisionReceipt{TxID: "batch", ID: string(s.Signature)},
+			Action: s.Digest(), Receipt: ledgerapi.DecisionReceipt{ID: string(s.Signature)},
 		})
 	}
 	return answer
