@@ -47,9 +47,10 @@ func RekeyRecord(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err := checkUnused(s, record); err != nil {
 		return nil, err
 	}
-	if _, err := supersede(s, record); err != nil { // what cannot be is refused, held or not
+	if err := checkSuccession(record, previous); err != nil { // what cannot be is refused, held or not
 		return nil, err
 	}
+	record.Series = previous.Series
 	entry.Ref = string(orderOfRekey(record.ID))
 	holds, err := holdsOf(s, []*emr.Record{previous})
 	if err != nil {

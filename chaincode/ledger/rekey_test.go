@@ -144,8 +144,7 @@ func TestAHeldVersionIsNotRekeyed(t *testing.T) {
 	require.Equal(t, []any{emr.AuditRekeyed, emr.Deny, emr.ReasonHeldInvestigation}, []any{last.Kind, last.Decision, last.Reason})
 }
 
-// TestARekeyFollowsTheEpochs: a version of an epoch that is over moves to the next.
-// Who may not re-key a version, and what cannot be, learns nothing of a hold and
+// TestWhatCannotBeRekeyedIsRefusedAndNotDeniedByAHold: who may not re-key a version, and what cannot be, learns nothing of a hold and
 // leaves nothing in the patient's trail.
 func TestWhatCannotBeRekeyedIsRefusedAndNotDeniedByAHold(t *testing.T) {
 	t.Parallel()
@@ -179,6 +178,7 @@ func TestWhatCannotBeRekeyedIsRefusedAndNotDeniedByAHold(t *testing.T) {
 	}
 }
 
+// TestARekeyFollowsTheEpochs: a version of an epoch that is over moves to the next.
 func TestARekeyFollowsTheEpochs(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

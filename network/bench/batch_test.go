@@ -207,12 +207,17 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// discloseBatch submits a full batch of readings in one transaction, all of which must be permitted.
+// discloseBatch submits a full batch of the reader's.
 func discloseBatch(ctx context.Context, carrier *testnet.Member, reader *signer) error {
 	raw, err := reader.batch(ledgerapi.MaxBatch)
 	if err != nil {
 		return err
 	}
+	return submitBatch(ctx, carrier, raw)
+}
+
+// submitBatch submits signed readings in one transaction, all of which must be permitted.
+func submitBatch(ctx context.Context, carrier *testnet.Member, raw []byte) error {
 	var receipt ledgerapi.BatchReceipt
 	if err := carrier.Transient(ctx, ledgerapi.DiscloseBatch, ledgerapi.TransientActions, raw, &receipt); err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -127,16 +126,7 @@ func batchOf(c *course, w *ward) (call, error) {
 	}
 	raw, err := json.Marshal(parts)
 	return func(ctx context.Context) error {
-		var receipt ledgerapi.BatchReceipt
-		if err := c.gateways[hospB].Transient(ctx, ledgerapi.DiscloseBatch, ledgerapi.TransientActions, raw, &receipt); err != nil {
-			return err
-		}
-		for _, outcome := range receipt.Outcomes {
-			if outcome.Receipt.Decision != emr.Permit {
-				return fmt.Errorf("a reading of the batch was not permitted: %s%s", outcome.Message, outcome.Receipt.Reason)
-			}
-		}
-		return nil
+		return submitBatch(ctx, c.gateways[hospB], raw)
 	}, err
 }
 

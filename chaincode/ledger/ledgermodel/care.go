@@ -216,7 +216,6 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 	m.author(s, p, wish.class)
 	r := m.newRecord(s, man, wish, by.org)
 	s.faultsOfRecord(p, r, wish)
-	s.fault(wish.previous != nil && wish.previous.signing != nil && len(wish.signers) == 0, emr.CodeRule)
 	m.faultsOfSigners(s, &wish)
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {

@@ -98,7 +98,6 @@ func (m *Model) rekey(wish recordWish, by *actor) *step {
 	s.fault(old.closed() != "", emr.CodeGone)
 	if len(heldBy(old)) == 0 { // what is held is denied whoever is to sign
 		m.faultsOfSigners(s, &wish)
-		s.fault(old.signing != nil && len(wish.signers) == 0, emr.CodeRule)
 	}
 	s.fault(old.size != r.size || old.restricted != wish.label || !follows(wish.scope, old.scope), emr.CodeInvalid)
 	o := newOrder(emr.OrderRekey, old)

@@ -120,7 +120,9 @@ func (m *Model) roleOf(c *clinician) emr.Role {
 	return c.role
 }
 
+// faultsOfSigners is what can be wrong with those who are to sign a version, and with there being none.
 func (m *Model) faultsOfSigners(s *step, wish *recordWish) {
+	s.fault(wish.previous != nil && wish.previous.signing != nil && len(wish.signers) == 0, emr.CodeRule)
 	for i, of := range wish.signers {
 		s.fault(!of.registered, emr.CodeNotFound)
 		s.fault(of.in != of.org || of.as != of.role, emr.CodeInvalid)
