@@ -19,7 +19,8 @@ import (
 type Driver interface {
 	// Channel is the name of the channel.
 	Channel() string
-	// Now is the time of the next transaction, as near as anybody can tell before.
+	// Now is the time of the next transaction, as near as anybody can tell before, and
+	// not after it: nothing that the model makes may be of the ledger's future.
 	Now() emr.Time
 	// Wait lets time pass. It returns false on a ledger whose time nobody moves.
 	Wait(d time.Duration) bool

@@ -81,6 +81,7 @@ type Model struct {
 	published map[string]bool // public keys of scopes
 
 	steps  int
+	latest emr.Time // of the last commit
 	last   string
 	answer []byte // of the last commit
 	urge   func() *step
@@ -184,7 +185,9 @@ type record struct {
 	ending
 }
 
-func (m *Model) now() emr.Time { return m.d.Now() }
+// now is the time of the next transaction as near as anybody can tell: a driver whose
+// clock is behind the ledger's must not make what was just committed one of the future.
+func (m *Model) now() emr.Time { return max(m.d.Now(), m.latest) }
 
 // trailOf is everything that must stand in the trail of a patient.
 func (m *Model) trailOf(owner string) []emr.AuditEntry {

@@ -201,7 +201,7 @@ func (m *Model) run(s *step) {
 	require.NoError(m.t, out.Err, "must be committed: %s", s)
 	var a answer
 	require.NoError(m.t, json.Unmarshal(out.Answer, &a), "%s", s)
-	m.answer = out.Answer
+	m.answer, m.latest = out.Answer, max(m.latest, a.At)
 	if s.says != nil {
 		require.Equal(m.t, s.says.decision, a.Decision, "%s: %s", a.Reason, s)
 		require.Contains(m.t, s.says.reasons, a.Reason, "%s", s)
