@@ -334,18 +334,13 @@ func (l *ledgerPort) Query(_ context.Context, function string, argument, result 
 	if err := l.broken(function); err != nil {
 		return err
 	}
-	text, err := emr.Canonical(argument)
-	if err != nil {
-		return err
-	}
 	l.network.mu.Lock()
 	defer l.network.mu.Unlock()
-	answer, err := query(l.network.Query(l.org), function, text)
-	if err != nil {
+	if err := ledgertest.Ask(l.network.Query(l.org), function, argument, result); err != nil {
 		return across(err)
 	}
-	defer l.told(result)
-	return copyResult(answer, result)
+	l.told(result)
+	return nil
 }
 
 // Prove has the answer endorsed by the gateway's own organisation and two others.
@@ -377,132 +372,6 @@ func (l *ledgerPort) Reach(_ context.Context, org emr.OrgID) error {
 }
 
 func (l *ledgerPort) NameEndorsers([]string) {}
-
-// query runs one query by name.
-func query(v *ledgertest.View, function string, text []byte) (any, error) {
-	switch function {
-	case ledgerapi.GetInspection:
-		return ask(v, text, ledger.GetInspection)
-	case ledgerapi.ReadLog:
-		return ask(v, text, ledger.ReadLog)
-	case ledgerapi.ListUnsealed:
-		return ask(v, text, ledger.ListUnsealed)
-	case ledgerapi.GetOrganisations:
-		return ask(v, text, ledger.GetOrganisations)
-	case ledgerapi.ResolvePatient:
-		return ask(v, text, ledger.ResolvePatient)
-	case ledgerapi.GetClinician:
-		return ask(v, text, ledger.GetClinician)
-	case ledgerapi.GetRecord:
-		return ask(v, text, ledger.GetRecord)
-	case ledgerapi.SearchRecords:
-		return ask(v, text, ledger.SearchRecords)
-	case ledgerapi.ListRelationships:
-		return ask(v, text, ledger.ListRelationships)
-	case ledgerapi.ListRequests:
-		return ask(v, text, ledger.ListRequests)
-	case ledgerapi.GetRequest:
-		return ask(v, text, ledger.GetRequest)
-	case ledgerapi.GetRequestAction:
-		return ask(v, text, ledger.GetRequestAction)
-	case ledgerapi.ListGrants:
-		return ask(v, text, ledger.ListGrants)
-	case ledgerapi.GetGrant:
-		return ask(v, text, ledger.GetGrant)
-	case ledgerapi.GetDisclosure:
-		return ask(v, text, ledger.GetDisclosure)
-	case ledgerapi.GetAction:
-		return ask(v, text, ledger.GetAction)
-	case ledgerapi.CheckTicket:
-		return ask(v, text, ledger.CheckTicket)
-	case ledgerapi.AuditByPatient:
-		return ask(v, text, ledger.AuditByPatient)
-	case ledgerapi.AuditByRecord:
-		return ask(v, text, ledger.AuditByRecord)
-	case ledgerapi.GetAuditHead:
-		return ask(v, text, ledger.GetAuditHead)
-	case ledgerapi.GetPatient:
-		return ask(v, text, ledger.GetPatient)
-	default:
-		return queryLater(v, function, text)
-	}
-}
-
-// queryLater runs a query of emergency sessions and amendments.
-func queryLater(v *ledgertest.View, function string, text []byte) (any, error) {
-	switch function {
-	case ledgerapi.GetEmergency:
-		return ask(v, text, ledger.GetEmergency)
-	case ledgerapi.GetEmergencyAction:
-		return ask(v, text, ledger.GetEmergencyAction)
-	case ledgerapi.ListEmergencies:
-		return ask(v, text, ledger.ListEmergencies)
-	case ledgerapi.GetEmergencyPlan:
-		return ask(v, text, ledger.GetEmergencyPlan)
-	case ledgerapi.GetAmendment:
-		return ask(v, text, ledger.GetAmendment)
-	case ledgerapi.GetAmendmentAction:
-		return ask(v, text, ledger.GetAmendmentAction)
-	case ledgerapi.ListAmendments:
-		return ask(v, text, ledger.ListAmendments)
-	default:
-		return queryConsent(v, function, text)
-	}
-}
-
-// queryConsent runs the queries of standing consent.
-func queryConsent(v *ledgertest.View, function string, text []byte) (any, error) {
-	switch function {
-	case ledgerapi.GetConsent:
-		return ask(v, text, ledger.GetConsent)
-	case ledgerapi.ListConsents:
-		return ask(v, text, ledger.ListConsents)
-	case ledgerapi.PreviewConsent:
-		return ask(v, text, ledger.PreviewConsent)
-	case ledgerapi.ListDelegations:
-		return ask(v, text, ledger.ListDelegations)
-	case ledgerapi.GetClinicianKeys:
-		return ask(v, text, ledger.GetClinicianKeys)
-	case ledgerapi.GetGuardians:
-		return ask(v, text, ledger.GetGuardians)
-	case ledgerapi.GetRecovery:
-		return ask(v, text, ledger.GetRecovery)
-	case ledgerapi.ListRecoveries:
-		return ask(v, text, ledger.ListRecoveries)
-	default:
-		return queryErasure(v, function, text)
-	}
-}
-
-// queryErasure runs the queries of taking back.
-func queryErasure(v *ledgertest.View, function string, text []byte) (any, error) {
-	switch function {
-	case ledgerapi.GetErasure:
-		return ask(v, text, ledger.GetErasure)
-	case ledgerapi.ListErasures:
-		return ask(v, text, ledger.ListErasures)
-	case ledgerapi.ListLeftovers:
-		return ask(v, text, ledger.ListLeftovers)
-	case ledgerapi.IsErased:
-		return ask(v, text, ledger.IsErased)
-	case ledgerapi.CheckIntegrity:
-		return ask(v, text, ledger.CheckIntegrity)
-	default:
-		return nil, fmt.Errorf("no query %q", function)
-	}
-}
-
-func ask[Q, A any](v *ledgertest.View, text []byte, rule func(ledger.Reader, Q) (*A, error)) (any, error) {
-	var q Q
-	if err := emr.Decode(text, &q); err != nil {
-		return nil, err
-	}
-	answer, err := rule(v, q)
-	if err != nil {
-		return nil, err
-	}
-	return answer, nil
-}
 
 // Events delivers every committed event once, from the place given on.
 func (l *ledgerPort) Events(ctx context.Context, _ *slog.Logger, from gateway.Place, handle func(gateway.Event) error) error {

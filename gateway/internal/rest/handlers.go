@@ -71,6 +71,9 @@ func (d *Door) handlers() map[string]handler {
 		"grant-rule.set":     d.relay,
 		"grant-rule.confirm": d.relay,
 		"record.signoff":     d.relay,
+		"inbox.list":         paged(d.service.Inbox),
+		"grant.get":          d.getGrant,
+		"grant-rule.get":     func(c *call) (any, error) { return d.service.GrantRule(c.r.Context(), c.who) },
 		// Inspections.
 		"log.inspect": d.relay,
 		"log.read":    d.readLog,
@@ -138,15 +141,21 @@ func (d *Door) relay(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, decides := c.op.Out.(ledgerapi.DecisionReceipt); decides {
-		var receipt ledgerapi.DecisionReceipt
-		err = d.service.Relay(c.r.Context(), c.who, c.op.Function, signed, &receipt)
-		httpx.SetTransaction(c.r.Context(), receipt.TxID)
-		return receipt, err
+	switch c.op.Out.(type) {
+	case ledgerapi.DecisionReceipt:
+		return relayed(d, c, signed, func(r *ledgerapi.DecisionReceipt) string { return r.TxID })
+	case ledgerapi.GrantBatchReceipt:
+		return relayed(d, c, signed, func(r *ledgerapi.GrantBatchReceipt) string { return r.TxID })
+	default:
+		return relayed(d, c, signed, func(r *ledgerapi.Receipt) string { return r.TxID })
 	}
-	var receipt ledgerapi.Receipt
-	err = d.service.Relay(c.r.Context(), c.who, c.op.Function, signed, &receipt)
-	httpx.SetTransaction(c.r.Context(), receipt.TxID)
+}
+
+// relayed submits for an answer of one kind, of which tx tells the transaction.
+func relayed[R any](d *Door, c *call, signed *emr.SignedAction, tx func(*R) string) (any, error) {
+	var receipt R
+	err := d.service.Relay(c.r.Context(), c.who, c.op.Function, signed, &receipt)
+	httpx.SetTransaction(c.r.Context(), tx(&receipt))
 	return receipt, err
 }
 
@@ -226,6 +235,14 @@ func (d *Door) getRequest(c *call) (any, error) {
 		return nil, err
 	}
 	return d.service.Request(c.r.Context(), c.who, id)
+}
+
+func (d *Door) getGrant(c *call) (any, error) {
+	id, err := emr.ParseID[emr.GrantID]("grant", c.r.PathValue("grant"))
+	if err != nil {
+		return nil, err
+	}
+	return d.service.Grant(c.r.Context(), c.who, id)
 }
 
 func (d *Door) getEmergency(c *call) (any, error) {
