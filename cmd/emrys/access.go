@@ -16,7 +16,8 @@ import (
 
 func (a *app) accessCommand() *cobra.Command {
 	return group("access", "Ask for access, give it, refuse it, take it back",
-		a.requestCommand(), a.accessListCommand(), a.accessShowCommand(), a.grantCommand(), a.refuseCommand(), a.revokeCommand())
+		a.requestCommand(), a.accessListCommand(), a.accessShowCommand(), a.grantCommand(), a.refuseCommand(),
+		a.narrowCommand(), a.ruleCommand(), a.confirmCommand(), a.revokeCommand())
 }
 
 func (a *app) refuseCommand() *cobra.Command {

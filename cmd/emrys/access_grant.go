@@ -20,6 +20,8 @@ type grantFlags struct {
 	to, until         string
 	uses              uint32
 	scope, direct     bool
+
+	noOnward, signedOff bool
 }
 
 func (a *app) grantCommand() *cobra.Command {
@@ -63,6 +65,7 @@ with this program: the browser opens no direct grants yet.`,
 	c.Flags().Uint32Var(&f.uses, "uses", 0, "how many readings at most (default any number)")
 	c.Flags().BoolVar(&f.scope, "scope", false, "cover every record of the same level, past and future")
 	c.Flags().BoolVar(&f.direct, "direct", false, "give single records by keys sealed to the reader, and no fragments; not with --scope")
+	onwardFlags(c, &f.noOnward, &f.signedOff)
 	return c
 }
 
@@ -79,7 +82,7 @@ func (f grantFlags) checkDirect() error {
 }
 
 func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
-	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses, Direct: f.direct}
+	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses, Direct: f.direct, NoOnward: f.noOnward, SignedOff: f.signedOff}
 	err := f.checkDirect()
 	if err != nil {
 		return g, err
@@ -91,19 +94,11 @@ func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 	} else if len(f.records) == 0 || f.to == "" || len(f.purposes) == 0 {
 		return g, emr.Invalid("request", "name a request, or give --record, --to and --purpose")
 	}
-	for _, text := range f.records {
-		record, err := emr.ParseID[emr.RecordID]("record", text)
-		if err != nil {
-			return g, err
-		}
-		g.Records = append(g.Records, record)
+	if g.Records, err = parseRecords(f.records); err != nil {
+		return g, err
 	}
-	for _, text := range f.purposes {
-		purpose, err := emr.ParsePurpose("purpose", text)
-		if err != nil {
-			return g, err
-		}
-		g.Purposes = append(g.Purposes, purpose)
+	if g.Purposes, err = parsePurposes(f.purposes); err != nil {
+		return g, err
 	}
 	if f.to != "" {
 		if g.To, err = emr.ParseID[emr.ClinicianID]("to", f.to); err != nil {
@@ -111,10 +106,36 @@ func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 		}
 	}
 	if f.uses > ledgerapi.MaxGrantUses {
-		return g, emr.Invalid("uses", "must be at most 100")
+		return g, errUses
 	}
 	g.Until, err = parseUntil("until", f.until, now)
 	return g, err
+}
+
+var errUses = emr.Invalid("uses", "must be at most 100")
+
+func parseRecords(texts []string) ([]emr.RecordID, error) {
+	var all []emr.RecordID
+	for _, text := range texts {
+		record, err := emr.ParseID[emr.RecordID]("record", text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, record)
+	}
+	return all, nil
+}
+
+func parsePurposes(texts []string) ([]emr.Purpose, error) {
+	var all []emr.Purpose
+	for _, text := range texts {
+		purpose, err := emr.ParsePurpose("purpose", text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, purpose)
+	}
+	return all, nil
 }
 
 func writeGiven(w io.Writer, given *client.Given) {
@@ -129,7 +150,7 @@ func writeGiven(w io.Writer, given *client.Given) {
 	}
 	fields(w,
 		"Granted", string(t.Grant), "To", string(t.Grantee)+" of "+string(t.Org), "Covers", covers(t),
-		"Purposes", purposes(t.Purposes), "Until", when(t.Until), "Readings", uses(t.MaxUses),
+		"Purposes", purposes(t.Purposes), "Until", when(t.Until), "Readings", uses(t.MaxUses), "Onward", onward(t),
 		"Through", through, "Transaction", given.Receipt.TxID,
 		"Next", "take it back with: emrys access revoke "+string(t.Grant))
 }

@@ -56,7 +56,7 @@ Keys never leave the device they were made on.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	root.AddCommand(
 		a.joinCommand(), a.whoamiCommand(), a.relationshipCommand(), a.recordCommand(), a.accessCommand(),
-		a.consentCommand(), a.auditCommand(), a.ticketCommand(), a.keyCommand(), a.versionCommand(),
+		a.consentCommand(), a.inboxCommand(), a.auditCommand(), a.ticketCommand(), a.keyCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -15,7 +15,7 @@ import (
 
 func (a *app) recordCommand() *cobra.Command {
 	return group("record", "Records: put, search, show, get, erase",
-		a.putCommand(), a.searchCommand(), a.showCommand(), a.getCommand(), a.eraseCommand(), a.erasureCommand())
+		a.putCommand(), a.searchCommand(), a.showCommand(), a.getCommand(), a.signOffCommand(), a.eraseCommand(), a.erasureCommand())
 }
 
 func (a *app) showCommand() *cobra.Command {

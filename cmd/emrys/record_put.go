@@ -19,7 +19,7 @@ import (
 type putFlags struct {
 	patient, class, contentType, previous string
 	pad                                   bool
-	labels                                []string
+	labels, signers                       []string
 }
 
 func (a *app) putCommand() *cobra.Command {
@@ -45,6 +45,7 @@ Classes: ` + strings.Join(classes, ", "),
 	c.Flags().StringVar(&f.previous, "previous", "", "the version that this one replaces, rec_…")
 	c.Flags().BoolVar(&f.pad, "pad", false, "pad the content, so that its stored length says less (up to 12 % longer)")
 	c.Flags().StringSliceVar(&f.labels, "label", nil, "a sensitivity label: 42-cfr-part-2, genetic, hiv, mental-health, reproductive; may be repeated")
+	c.Flags().StringSliceVar(&f.signers, "signer", nil, "who is to sign the record off, cli_…, in this order; may be repeated")
 	return c
 }
 
@@ -68,6 +69,13 @@ func (f putFlags) parse() (client.Upload, error) {
 			return u, err
 		}
 		u.Labels = append(u.Labels, label)
+	}
+	for _, text := range f.signers {
+		signer, err := emr.ParseID[emr.ClinicianID]("signer", text)
+		if err != nil {
+			return u, err
+		}
+		u.Signers = append(u.Signers, signer)
 	}
 	u.ContentType, u.Pad = f.contentType, f.pad
 	return u, nil

@@ -36,6 +36,8 @@ type Upload struct {
 	// Labels are the sensitivity labels, in any order. They stay in private data; the
 	// ledger shows in public only that there are some.
 	Labels []emr.Label
+	// Signers are to sign the record off, in this order; at most 8.
+	Signers []emr.ClinicianID
 	// Previous is the version that this one replaces; empty for a first version.
 	Previous emr.RecordID
 	// Size is the length of the content in bytes, or -1 when it is not known.
@@ -129,6 +131,9 @@ func (c *Client) newWriting(ctx context.Context, u Upload) (*writing, error) {
 		Patient: patient.Patient.Handle, Scope: scope.ID, Epoch: scope.Epoch, Class: u.Class, Level: u.Class.Level(),
 		Version: 1, ContentType: u.ContentType, SegmentSize: seal.SegmentSize, Threshold: n.Threshold,
 		Labels: labels(u.Labels),
+	}
+	if w.manifest.Signers, err = c.signers(ctx, u.Signers); err != nil {
+		return nil, err
 	}
 	if err := w.follow(ctx, u.Previous); err != nil {
 		return nil, err

@@ -130,6 +130,9 @@ type Giving struct {
 	// record (docs/spec/granting.md, G5). It goes with no WholeScope. To make the keys
 	// this device reads each record as its own, and the trail says so.
 	Direct bool
+	// NoOnward forbids the reader to share it further; SignedOff gives only records that
+	// every named clinician has signed off.
+	NoOnward, SignedOff bool
 }
 
 // Given is a committed grant.
@@ -309,7 +312,7 @@ func (c *Client) terms(n *api.Network, g Giving, scope *emr.Scope, to *emr.Clini
 		Channel: c.profile.Channel, Grant: id, Patient: c.profile.Handle, Scope: scope.ID, Epoch: scope.Epoch,
 		Grantee: to.ID, Org: to.Org, Reader: bytes.Clone(to.Reading), Records: []emr.RecordID{},
 		Purposes: slices.Clone(g.Purposes), NotBefore: now.Add(-actionBackdate), Until: until, MaxUses: g.MaxUses,
-		Gateways: []emr.OrgID{},
+		Gateways: []emr.OrgID{}, NoOnward: g.NoOnward, SignedOff: g.SignedOff,
 	}
 	if !g.WholeScope {
 		t.Records = slices.Clone(g.Records)

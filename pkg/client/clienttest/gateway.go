@@ -208,6 +208,12 @@ func (w *World) answer(operation string, q *request) (any, error) {
 		return w.search(q)
 	case "request.get":
 		return w.request(q)
+	case "grant.get":
+		return w.shownGrant(q)
+	case "grant-rule.get":
+		return w.rules[emr.Handle(w.actorOf(q.who))], nil
+	case "inbox.list":
+		return w.inbox(q)
 	default:
 		return w.list(operation, q)
 	}

@@ -134,7 +134,7 @@ func (w *World) transact(function string, q *request, receipt *ledgerapi.Receipt
 	case ledgerapi.EraseRecord:
 		return w.eraseRecord(q, receipt)
 	default:
-		return nil, emr.E(emr.CodeUnsupported, function)
+		return w.refine(function, q, receipt)
 	}
 }
 
@@ -257,7 +257,7 @@ func (w *World) registerRecord(q *request, receipt *ledgerapi.Receipt) (any, err
 		},
 		Signed: q.signed, Author: *author, Scope: view.Scopes[at],
 	}
-	w.order = append(w.order, m.Record)
+	w.order, w.signers[m.Record] = append(w.order, m.Record), m.Signers
 	receipt.ID = string(m.Record)
 	w.note(q, receipt, emr.AuditEntry{Kind: emr.AuditRecord, Patient: m.Patient, Record: m.Record})
 	return receipt, nil
@@ -321,6 +321,9 @@ func (w *World) grantAccess(q *request, receipt *ledgerapi.Receipt) (any, error)
 	g := &emr.Grant{
 		V: 1, ID: t.Grant, Terms: t, Commitments: []emr.Digest{}, Request: args.Request, Action: q.signed.Digest(),
 		Status: emr.GrantLive, Given: receipt.At,
+	}
+	if len(w.Confirmers) > 0 && len(t.Records) == 0 {
+		g.Status = emr.GrantWaiting
 	}
 	for _, f := range args.Fragments {
 		g.Commitments = append(g.Commitments, f.Commitment)

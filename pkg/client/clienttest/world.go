@@ -62,6 +62,8 @@ type World struct {
 	relations   []emr.Relationship
 	consents    map[emr.Handle][]consent.Consent // by version
 	erasures    []*ledgerapi.ErasureView
+	rules       map[emr.Handle]emr.GrantRule
+	signers     map[emr.RecordID][]emr.Signer // whose turn is to come
 	audit       []emr.AuditEntry
 	spent       map[emr.Digest]ledgerapi.SpentAction
 	uploads     map[string][]byte
@@ -80,6 +82,10 @@ type World struct {
 	// OnFragment may change a proxy's answer before the proxy signs its receipt, OnOpening the collected answers.
 	OnFragment func(*api.Fragment)
 	OnOpening  func(*api.Opening)
+	// Confirmers, when there are any, have grants of a whole scope wait for one of them.
+	Confirmers []string
+	// OnGrant may change a grant on its way to whoever asks for it.
+	OnGrant func(*emr.Grant)
 	// OnRequest may change a request on its way to whoever asks for it.
 	OnRequest func(*ledgerapi.RequestView)
 	// OnContent may change the stored ciphertext as it is served, OnUpload the gateway's answer.
@@ -139,8 +145,9 @@ func New(tb testing.TB) *World {
 		patients: map[emr.PatientID]*ledgerapi.PatientView{}, clinicians: map[emr.ClinicianID]*emr.Clinician{},
 		asked:  map[emr.RequestID]emr.SignedAction{},
 		people: map[emr.Handle]emr.PatientID{}, records: map[emr.RecordID]*ledgerapi.ManifestView{},
-		fragments:   map[emr.GrantID][]emr.SealedFragment{},
-		direct:      map[emr.GrantID][]emr.SealedKey{},
+		fragments: map[emr.GrantID][]emr.SealedFragment{},
+		direct:    map[emr.GrantID][]emr.SealedKey{}, signers: map[emr.RecordID][]emr.Signer{},
+		rules:       map[emr.Handle]emr.GrantRule{},
 		disclosures: map[emr.DisclosureID]*emr.Disclosure{}, spent: map[emr.Digest]ledgerapi.SpentAction{},
 		uploads: map[string][]byte{}, content: map[string][]byte{}, assertions: map[string]bool{},
 		consents:    map[emr.Handle][]consent.Consent{},
