@@ -4,8 +4,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,8 @@ import (
 
 type grantFlags struct {
 	records, purposes []string
-	to, until         string
+	to                []string
+	until             string
 	uses              uint32
 	scope, direct     bool
 
@@ -33,8 +36,9 @@ func (a *app) grantCommand() *cobra.Command {
 to the proxy of every hospital but the reader's own.
 
 A request names reader, record and purpose. Without one, name them with --to,
---record and --purpose. With --scope the grant covers every record of the
-record's level, past and future.
+--record and --purpose; several readers get a grant each, all or none, and --json
+writes a list of them. With --scope the grant covers every record of the record's
+level, past and future.
 
 With --direct it gives up to 32 records by keys of their own, sealed to the
 reader on this device, and no key fragment is made: proxies that side with the
@@ -50,16 +54,12 @@ with this program: the browser opens no direct grants yet.`,
 				return err
 			}
 			return a.withClient(func(c *client.Client) error {
-				given, err := c.Grant(cmd.Context(), giving)
-				if err != nil {
-					return err
-				}
-				return a.result(given, func(w io.Writer) { writeGiven(w, given) })
+				return a.give(cmd.Context(), c, giving, f.to)
 			})
 		},
 	}
 	c.Flags().StringArrayVar(&f.records, "record", nil, "a record to cover, rec_…; may be repeated")
-	c.Flags().StringVar(&f.to, "to", "", "who may read, cli_…")
+	c.Flags().StringSliceVar(&f.to, "to", nil, "who may read, cli_…; may be repeated: then all are given a grant each, or none is")
 	c.Flags().StringVar(&f.until, "until", "24h", "how long (2h, 30d) or until when (RFC 3339 or a date)")
 	c.Flags().StringSliceVar(&f.purposes, "purpose", nil, "what for: TREAT, HPAYMT, HOPERAT, HRESCH; may be repeated")
 	c.Flags().Uint32Var(&f.uses, "uses", 0, "how many readings at most (default any number)")
@@ -91,7 +91,7 @@ func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 		if g.Request, err = emr.ParseID[emr.RequestID]("request", args[0]); err != nil {
 			return g, err
 		}
-	} else if len(f.records) == 0 || f.to == "" || len(f.purposes) == 0 {
+	} else if len(f.records) == 0 || len(f.to) == 0 || len(f.purposes) == 0 {
 		return g, emr.Invalid("request", "name a request, or give --record, --to and --purpose")
 	}
 	if g.Records, err = parseRecords(f.records); err != nil {
@@ -100,8 +100,14 @@ func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 	if g.Purposes, err = parsePurposes(f.purposes); err != nil {
 		return g, err
 	}
-	if f.to != "" {
-		if g.To, err = emr.ParseID[emr.ClinicianID]("to", f.to); err != nil {
+	if len(f.to) > ledgerapi.MaxGrantBatch || len(args) == 1 && len(f.to) > 1 {
+		return g, emr.Invalid("to", fmt.Sprintf("name one reader for a request, and at most %d without", ledgerapi.MaxGrantBatch))
+	}
+	for i, text := range f.to {
+		if slices.Contains(f.to[:i], text) {
+			return g, emr.Invalid("to", "names a reader twice")
+		}
+		if g.To, err = emr.ParseID[emr.ClinicianID]("to", text); err != nil {
 			return g, err
 		}
 	}
@@ -138,7 +144,49 @@ func parsePurposes(texts []string) ([]emr.Purpose, error) {
 	return all, nil
 }
 
-func writeGiven(w io.Writer, given *client.Given) {
+// give gives one grant, or, to several readers, one each by one signed action.
+func (a *app) give(ctx context.Context, c *client.Client, giving client.Giving, to []string) error {
+	if len(to) < 2 {
+		given, err := c.Grant(ctx, giving)
+		if err != nil {
+			return err
+		}
+		state := a.stateOf(ctx, c, given)
+		return a.result(given, func(w io.Writer) { writeGiven(w, given, state) })
+	}
+	var list []client.Giving
+	for _, reader := range to {
+		giving.To = emr.ClinicianID(reader) // parsed before
+		list = append(list, giving)
+	}
+	all, err := c.GrantAll(ctx, list)
+	if err != nil {
+		return err
+	}
+	states := make([]string, len(all))
+	for i := range all {
+		states[i] = a.stateOf(ctx, c, &all[i])
+	}
+	return a.result(all, func(w io.Writer) {
+		for i := range all {
+			writeGiven(w, &all[i], states[i])
+		}
+	})
+}
+
+// stateOf tells, where the result is for people, when a grant waits for somebody's word.
+func (a *app) stateOf(ctx context.Context, c *client.Client, given *client.Given) string {
+	if a.json {
+		return ""
+	}
+	shown, err := c.ShownGrant(ctx, given.Terms.Grant)
+	if err != nil || shown.Status != emr.GrantWaiting {
+		return "" // it is given, whatever can be shown of it now
+	}
+	return "it waits until somebody whom your rule names confirms it: emrys access confirm " + string(shown.ID)
+}
+
+func writeGiven(w io.Writer, given *client.Given, state string) {
 	t := &given.Terms
 	gateways := make([]string, len(t.Gateways))
 	for i, g := range t.Gateways {
@@ -149,7 +197,7 @@ func writeGiven(w io.Writer, given *client.Given) {
 		through = "keys sealed to the reader, and shares of the records' proxies"
 	}
 	fields(w,
-		"Granted", string(t.Grant), "To", string(t.Grantee)+" of "+string(t.Org), "Covers", covers(t),
+		"Granted", string(t.Grant), "State", state, "To", string(t.Grantee)+" of "+string(t.Org), "Covers", covers(t),
 		"Purposes", purposes(t.Purposes), "Until", when(t.Until), "Readings", uses(t.MaxUses), "Onward", onward(t),
 		"Through", through, "Transaction", given.Receipt.TxID,
 		"Next", "take it back with: emrys access revoke "+string(t.Grant))

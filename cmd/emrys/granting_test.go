@@ -4,6 +4,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,7 +96,17 @@ func TestAWideGrantIsConfirmedOnlyWhenMeant(t *testing.T) {
 	as := func(who string, args ...string) []string { return append(args, "--profile", d.path(who)) }
 	var stored struct{ Record string }
 	d.decode(&stored, as("author", "record", "put", d.file("f", "content"), "--patient", patient, "--class", "medicine")...)
+	ward := []string{"access", "grant", "--record", stored.Record, "--to", reader + "," + family, "--purpose", "TREAT"}
+	var all []client.Given
+	d.decode(&all, as("patient", ward...)...)
+	require.Len(t, all, 2)
+	require.Equal(t, emr.ClinicianID(family), all[1].Terms.Grantee)
+	require.Equal(t, all[0].Receipt.TxID, all[1].Receipt.TxID, "one transaction gives both")
+	require.Equal(t, 2, strings.Count(d.must(as("patient", ward...)...), "Granted"))
+
 	d.Confirmers = []string{family}
+	require.Contains(t, d.must(as("patient", "access", "grant", "--scope", "--record", stored.Record, "--to", reader, "--purpose", "TREAT")...),
+		"waits until somebody")
 	var given client.Given
 	d.decode(&given, as("patient", "access", "grant", "--scope", "--record", stored.Record, "--to", reader, "--purpose", "TREAT")...)
 	confirm := []string{"access", "confirm", string(given.Terms.Grant)}

@@ -51,6 +51,8 @@ func TestUsageErrorsAreRefusedBeforeAnythingIsDone(t *testing.T) {
 		"access grant", "access grant req_1", "access grant --record rec_" + id, "access grant req_" + id + " --until never",
 		"access grant req_" + id + " --until 0s", "access grant req_" + id + " --until -1h", "access grant req_" + id + " --uses 101",
 		"access grant req_" + id + " --uses -1", "access grant req_" + id + " --to pat_" + id, "access grant req_" + id + " --record x",
+		"access grant req_" + id + " --to cli_" + id + ",cli_" + strings.Repeat("1", 32),
+		"access grant --record rec_" + id + " --purpose TREAT --to cli_" + id + ",cli_" + id,
 		"access grant req_" + id + " --purpose X", "access refuse gra_" + id, "access narrow gra_" + id,
 		"access narrow req_" + id + " --uses 1", "access narrow gra_" + id + " --uses 101", "access narrow gra_" + id + " --until never",
 		"access narrow gra_" + id + " --record x", "access narrow gra_" + id + " --purpose X", "access confirm", "access confirm req_" + id,

@@ -91,3 +91,34 @@ func TestAGatewayThatShowsAnotherGrantNarrowsNothing(t *testing.T) {
 	require.Equal(t, given.Terms.Records, shown.Effective().Records, "what is not named stays")
 	require.False(t, shown.Terms.NoOnward, "the terms stay as they were signed")
 }
+
+func TestSeveralGrantsAreGivenByOneActionOrNone(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	record := s.put(t, []byte("content")).Record
+	own := s.giving(record)
+	own.To = emr.ClinicianID(s.author.Profile().ID)
+	list := []client.Giving{s.giving(record), own}
+	s.LoseAnswers["grant.batch"] = 1
+	given, err := s.patient.GrantAll(t.Context(), list)
+	require.NoError(t, err, "a lost answer is looked up")
+	require.Len(t, given, 2)
+	for i, g := range given {
+		require.NotEmpty(t, g.Receipt.TxID)
+		shown, err := s.patient.ShownGrant(t.Context(), emr.GrantID(g.Receipt.ID))
+		require.NoError(t, err)
+		require.Equal(t, list[i].To, shown.Terms.Grantee)
+	}
+	_, err = s.reader.GrantAll(t.Context(), list)
+	requireCode(t, emr.CodeRule, err)
+	_, err = s.patient.GrantAll(t.Context(), nil)
+	requireCode(t, emr.CodeInvalid, err)
+	_, err = s.patient.GrantAll(t.Context(), slices.Repeat(list, ledgerapi.MaxGrantBatch))
+	requireCode(t, emr.CodeInvalid, err)
+	list[1].To = "cli_00000000000000000000000000000000"
+	_, err = s.patient.GrantAll(t.Context(), list)
+	requireCode(t, emr.CodeNotFound, err)
+	page, err := s.patient.Grants(t.Context(), client.Page{})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 2, "one that cannot be given keeps the others from being given")
+}

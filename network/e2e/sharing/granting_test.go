@@ -37,12 +37,20 @@ func TestARecordIsSignedOffAndGivenInPart(t *testing.T) {
 	require.NoError(t, err)
 	w.await(stored)
 	other := w.put(strings.NewReader("another"))
-	given, err := w.patient.Grant(t.Context(), client.Giving{
+	giving := client.Giving{
 		Records: []emr.RecordID{stored.Record, other.Record}, To: w.readerID,
 		Purposes: []emr.Purpose{emr.PurposeTreatment, emr.PurposeResearch}, Until: time.Now().Add(time.Hour),
-	})
+	}
+	toSecond := giving
+	toSecond.To = second
+	all, err := w.patient.GrantAll(t.Context(), []client.Giving{giving, toSecond})
 	require.NoError(t, err)
-	grant := given.Terms.Grant
+	require.Equal(t, all[0].Receipt.TxID, all[1].Receipt.TxID)
+	given, grant := all[0], all[0].Terms.Grant
+	require.Eventually(t, func() bool {
+		_, _, _, err = w.read(w.outsider, stored.Record, all[1].Terms.Grant)
+		return err == nil
+	}, 20*time.Second, 100*time.Millisecond, "a signer reads before signing")
 
 	_, err = w.reader.SignOff(t.Context(), stored.Record, "")
 	requireRefused(t, err, emr.CodeRule, emr.ReasonSignOffOrder)

@@ -14,6 +14,8 @@ import (
 // refine runs the transactions of narrowing, confirming and signing off.
 func (w *World) refine(function string, q *request, receipt *ledgerapi.Receipt) (any, error) {
 	switch function {
+	case ledgerapi.GrantBatch:
+		return w.grantBatch(q, receipt)
 	case ledgerapi.NarrowGrant:
 		return w.narrow(q, receipt)
 	case ledgerapi.ConfirmGrant:
@@ -69,6 +71,25 @@ func (w *World) confirmGrantRule(q *request, receipt *ledgerapi.Receipt) (any, e
 	w.rules[args.Patient] = rule
 	receipt.ID = strconv.FormatUint(uint64(rule.Version), 10)
 	return receipt, nil
+}
+
+// grantBatch gives every grant of a batch, or none.
+func (w *World) grantBatch(q *request, receipt *ledgerapi.Receipt) (any, error) {
+	args, err := decode[ledgerapi.GrantBatchArgs](q)
+	if err != nil {
+		return nil, err
+	}
+	before := len(w.grants)
+	answer := ledgerapi.GrantBatchReceipt{TxID: receipt.TxID, At: receipt.At, Waiting: []emr.GrantID{}}
+	for i := range args.Grants {
+		if _, err := w.give(q, &args.Grants[i], receipt); err != nil {
+			w.grants = w.grants[:before]
+			return nil, err
+		}
+		answer.IDs = append(answer.IDs, args.Grants[i].Terms.Grant)
+	}
+	receipt.ID = string(answer.IDs[0])
+	return answer, nil
 }
 
 // narrow leaves of a grant what is named.

@@ -310,12 +310,16 @@ func (w *World) grantAccess(q *request, receipt *ledgerapi.Receipt) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	return w.give(q, &args, receipt)
+}
+
+func (w *World) give(q *request, args *ledgerapi.GrantAccessArgs, receipt *ledgerapi.Receipt) (any, error) {
 	t := args.Terms
 	to, ok := w.clinicians[t.Grantee]
 	if !ok || !bytes.Equal(to.Reading, t.Reader) || to.Org != t.Org || string(t.Patient) != q.action.Actor ||
 		slices.Contains(t.Gateways, t.Org) || len(args.Fragments) != len(t.Gateways) || !slices.IsSorted(t.Gateways) ||
 		!slices.IsSorted(t.Records) || !slices.IsSorted(t.Purposes) || !t.Direct && t.Threshold < ledgerapi.MinThreshold ||
-		!directHolds(&args, to) {
+		!directHolds(args, to) {
 		return nil, emr.Invalid("terms", "do not hold")
 	}
 	g := &emr.Grant{
