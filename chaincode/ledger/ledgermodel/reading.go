@@ -28,6 +28,8 @@ type disclosure struct {
 	session *session
 	// withheld is until when it is left out of the patient's accounting.
 	withheld emr.Time
+	// withholder is who withholds it, or did last.
+	withholder emr.OrgID
 }
 
 // reading is what somebody wants to read, and on what ground.
