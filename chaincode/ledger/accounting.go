@@ -90,8 +90,18 @@ func checkSuspendable(s Lookup, org *emr.Organisation, id emr.DisclosureID) erro
 	case d.Decision != emr.Permit || d.Is(emr.AccountIndividual):
 		return &emr.Error{Code: emr.CodeRule, Field: "disclosures", Message: "only what was disclosed to somebody else can be withheld"}
 	default:
-		return nil
+		return refuseOthersSuspension(s, org, id)
 	}
+}
+
+// refuseOthersSuspension refuses to change what another organisation withholds now:
+// nobody tells the patient, in its place, what an authority asked not to be told.
+func refuseOthersSuspension(s Lookup, org *emr.Organisation, id emr.DisclosureID) error {
+	running, err := find(s, ledgerapi.SuspensionKey(id), versionOfSuspension)
+	if err == nil && running != nil && running.Org != org.ID && s.Now() < running.Until {
+		err = emr.E(emr.CodeForbidden, "another organisation withholds the disclosure")
+	}
+	return err
 }
 
 // AccountDisclosures lists what of a patient's records was disclosed, to whom, what

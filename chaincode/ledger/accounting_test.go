@@ -275,6 +275,25 @@ func TestASuspensionByTheRegulatorIsNotTheHospitalsToSee(t *testing.T) {
 	require.Len(t, s.accounts(t, ledgertest.HospitalA, q), 3)
 }
 
+// TestASuspensionIsTheOrganisationsWhoMadeIt: a hospital does not lift what a regulator
+// withholds, nor takes it over by renewing it, and the other way round.
+func TestASuspensionIsTheOrganisationsWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	s, _, first, second, _ := accounted(t)
+	require.NoError(t, s.suspend(t, ledgertest.Regulator, s.suspension(first.Disclosure)))
+	require.NoError(t, s.suspend(t, ledgertest.HospitalA, s.suspension(second.Disclosure)))
+	before := s.Dump()
+	for id, org := range map[emr.DisclosureID]emr.OrgID{first.Disclosure: ledgertest.HospitalA, second.Disclosure: ledgertest.Regulator} {
+		longer, lift := s.suspension(id), s.suspension(id)
+		longer.Until, lift.Until = longer.Until.Add(time.Hour), 0
+		refuses(t, s.suspend(t, org, longer), emr.CodeForbidden, "another organisation")
+		refuses(t, s.suspend(t, org, lift), emr.CodeForbidden, "another organisation")
+	}
+	require.Equal(t, before, s.Dump())
+	s.Wait(60 * 24 * time.Hour)
+	require.NoError(t, s.suspend(t, ledgertest.HospitalA, s.suspension(first.Disclosure)), "when it is over")
+}
+
 func TestASuspensionIsRefused(t *testing.T) {
 	t.Parallel()
 	s, own, first, _, _ := accounted(t)

@@ -117,7 +117,7 @@ func AnswerAmendment(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	clinician, err := st.byOwnClinician(s)
+	clinician, err := st.byActiveClinician(s)
 	if err != nil {
 		return nil, err
 	}

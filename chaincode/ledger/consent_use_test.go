@@ -380,3 +380,29 @@ func TestADamagedConsentStopsEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEmergencyPurposeIsNoWayAroundTheConsent: no provision may name one, so that
+// outside of a session nobody asks, is granted or reads for one.
+func TestAnEmergencyPurposeIsNoWayAroundTheConsent(t *testing.T) {
+	t.Parallel()
+	for _, purpose := range []emr.Purpose{emr.PurposeEmergency, emr.PurposeBreakGlass} {
+		s := newScene(t)
+		s.decline(t, true)
+		s.put(t, document(emr.Permit, exclude(func(p *consent.Provision) {
+			p.People = []emr.ClinicianID{s.reader.ID}
+			p.Purposes = []emr.Purpose{emr.PurposeOperations, emr.PurposeResearch, emr.PurposeTreatment}
+		})))
+		asked, _ := s.asks(t, s.reader, purpose)
+		require.Equal(t, []any{emr.Deny, emr.ReasonPurpose}, []any{asked.Decision, asked.Reason})
+		grant := s.Grant(s.scope, s.reader, s.record.Record)
+		grant.Terms.Purposes = []emr.Purpose{purpose}
+		_, err := s.Try(t, s.patient, ledgerapi.GrantAccess, grant)
+		requireReason(t, err, emr.ReasonPurpose)
+		s.put(t, document(emr.Permit))
+		given := s.give(t)
+		read := s.read(given.Terms.Grant)
+		read.Purpose = purpose
+		got := s.disclose(t, s.reader, read)
+		require.Equal(t, []any{emr.Deny, emr.ReasonPurpose}, []any{got.Decision, got.Reason})
+	}
+}

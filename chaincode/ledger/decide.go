@@ -110,6 +110,9 @@ func decideRequest(a *asking, now emr.Time) (verdict, emr.GrantID) {
 	if reason := denialOfPerson(a.clinician, a.record, a.purpose); reason != "" {
 		return deny(reason), ""
 	}
+	if a.purpose.Emergency() { // of which no consent speaks, and no grant: a session gives it
+		return deny(emr.ReasonPurpose), ""
+	}
 	if reason := a.record.Status.Denial(); reason != "" {
 		return deny(reason), ""
 	}
@@ -155,6 +158,9 @@ func decideReading(
 			return deny(emr.ReasonNoOnward) // a session is one clinician's, for one patient
 		}
 		return decideEmergencyReading(clinician, record, purpose, on, now)
+	}
+	if purpose.Emergency() {
+		return deny(emr.ReasonPurpose)
 	}
 	said := sayOf(on.standing, clinician, record, purpose, now)
 	if said.Decision == emr.Deny {

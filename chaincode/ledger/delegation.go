@@ -32,6 +32,9 @@ func NameDelegate(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if existing != nil && st.action.Issued < max(existing.Named, existing.Ended) {
+		return nil, errOvertaken()
+	}
 	guarded := existing != nil && existing.Kind == emr.DelegationGuardian && existing.Holds(s.Now())
 	if (guarded || args.Kind == emr.DelegationGuardian) && st.gateway.ID != patient.Home {
 		return nil, errGuardian
@@ -44,6 +47,12 @@ func NameDelegate(s State, raw []byte) (*ledgerapi.Receipt, error) {
 }
 
 var errGuardian = emr.E(emr.CodeForbidden, "a guardianship is named and ended through the gateway of the patient's home hospital")
+
+// errOvertaken refuses what somebody signed before a later word of the same person:
+// a gateway that kept it back does not undo that word.
+func errOvertaken() error {
+	return &emr.Error{Code: emr.CodeStale, Field: "issued", Message: "was signed before what stands now; sign it anew"}
+}
 
 func checkDelegate(s Lookup, args *ledgerapi.NameDelegateArgs) error {
 	if err := emr.CheckID("delegate", args.Delegate); err != nil {

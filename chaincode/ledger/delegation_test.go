@@ -276,3 +276,30 @@ func TestDelegationsAreListed(t *testing.T) {
 		require.Equal(t, emr.CodeInvalid, emr.CodeOf(err))
 	}
 }
+
+// TestANamingThatWasKeptBackDoesNotReviveADelegation: whoever relays may be late, but
+// not later than the patient's next word about the same delegate.
+func TestANamingThatWasKeptBackDoesNotReviveADelegation(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	delegate := s.Patient(t, ledgertest.HospitalB)
+	args := ledgerapi.NameDelegateArgs{
+		Patient: s.patient.Handle, Delegate: delegate.Handle, Kind: emr.DelegationChosen, Until: s.Now.Add(100 * time.Hour),
+	}
+	kept := s.Sign(t, s.patient, ledgerapi.NameDelegate, args)
+	s.Wait(time.Second)
+	shorter := args
+	shorter.Until = s.Now.Add(time.Hour)
+	s.Do(t, s.patient, ledgerapi.NameDelegate, shorter)
+	_, err := s.Submit(t, s.Orgs[ledgertest.HospitalC], ledgerapi.NameDelegate, kept)
+	refuses(t, err, emr.CodeStale, "sign it anew")
+	s.Wait(time.Second)
+	again := s.Sign(t, s.patient, ledgerapi.NameDelegate, args)
+	s.Wait(time.Second)
+	s.Do(t, s.patient, ledgerapi.EndDelegation, ledgerapi.EndDelegationArgs{Patient: s.patient.Handle, Delegate: delegate.Handle})
+	for _, one := range []*emr.SignedAction{kept, again} {
+		_, err := s.Submit(t, s.Orgs[ledgertest.HospitalC], ledgerapi.NameDelegate, one)
+		refuses(t, err, emr.CodeStale, "sign it anew")
+	}
+	s.Do(t, s.patient, ledgerapi.NameDelegate, args) // the patient's own next word, in the same second
+}

@@ -283,6 +283,9 @@ func (st *statement) closer(s Lookup, id emr.SessionID) (entry emr.AuditEntry, s
 	if err == nil && (clinician.Role != emr.RolePrivacyOfficer || !stands) {
 		err = emr.E(emr.CodeForbidden, "session is another clinician's")
 	}
+	if err == nil { // who closed it as the own one gives something back; this is an officer's act
+		err = refuseInactive(clinician)
+	}
 	return entry, session, err
 }
 

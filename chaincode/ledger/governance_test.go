@@ -208,6 +208,50 @@ func TestARemovedOrganisationComesBackByANewAdmissionOnly(t *testing.T) {
 	require.Len(t, a.constitution().Members, 5)
 }
 
+// TestVotesOfBeforeARemovalAdmitNobodyAfterIt: a second admission, which was open
+// when the first one passed, does not bring back whom the members have removed since.
+func TestVotesOfBeforeARemovalAdmitNobodyAfterIt(t *testing.T) {
+	t.Parallel()
+	a := newAssembly(t)
+	org, subject := a.newcomer("HospitalDMSP")
+	a.found()
+	spare, err := a.propose(ledgertest.HospitalA, subject)
+	require.NoError(t, err)
+	require.NoError(t, a.vote(ledgertest.HospitalB, spare, true))
+	a.pass(subject, ledgertest.HospitalA, ledgertest.HospitalB, ledgertest.HospitalC)
+	_, err = a.RegisterOrg(org.Admin, org.Args())
+	require.NoError(t, err)
+	require.NoError(t, a.vote(ledgertest.HospitalC, spare, false))
+	a.Wait(time.Hour)
+	stale, err := a.propose(ledgertest.HospitalA, removal(org.ID))
+	require.NoError(t, err)
+	a.pass(removal(org.ID), ledgertest.HospitalA, ledgertest.HospitalB, ledgertest.HospitalC)
+	a.Wait(time.Hour)
+	refuses(t, a.vote(ledgertest.Regulator, spare, true), emr.CodeRule, "propose it anew")
+	_, err = a.RegisterOrg(org.Admin, org.Args())
+	refuses(t, err, emr.CodeForbidden, "not admitted")
+
+	a.pass(subject, ledgertest.HospitalA, ledgertest.HospitalB, ledgertest.HospitalC)
+	_, err = a.RegisterOrg(org.Admin, org.Args())
+	require.NoError(t, err)
+	require.NoError(t, a.vote(ledgertest.HospitalB, stale, true))
+	refuses(t, a.vote(ledgertest.HospitalC, stale, true), emr.CodeRule, "propose it anew")
+	require.Len(t, a.constitution().Members, 5)
+}
+
+// TestAMemberIsNotAdmittedAgain: an admission on stock would outlast a removal.
+func TestAMemberIsNotAdmittedAgain(t *testing.T) {
+	t.Parallel()
+	a := newAssembly(t)
+	org, subject := a.newcomer("HospitalDMSP")
+	spare, err := a.propose(ledgertest.HospitalA, subject)
+	require.NoError(t, err)
+	require.NoError(t, a.vote(ledgertest.HospitalB, spare, true))
+	_, err = a.RegisterOrg(org.Admin, org.Args())
+	require.NoError(t, err)
+	refuses(t, a.vote(ledgertest.HospitalC, spare, true), emr.CodeExists, "member already")
+}
+
 func TestAStoppedFunctionIsRefusedUntilItIsResumed(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

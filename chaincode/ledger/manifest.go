@@ -115,18 +115,35 @@ const (
 )
 
 // contentID accepts exactly the canonical text of such a CID in base32, prefix "b".
-func contentID(text string) bool {
+func contentID(text string) bool { return parseContentID(text) != nil }
+
+// parseContentID returns the octets of such a CID, nil when the text is none.
+func parseContentID(text string) []byte {
 	base, found := strings.CutPrefix(text, "b")
 	if !found {
-		return false
+		return nil
 	}
-	encoding := base32.StdEncoding.WithPadding(base32.NoPadding)
-	b, err := encoding.DecodeString(strings.ToUpper(base))
-	if err != nil || len(b) != 4+hashLength || strings.ToLower(encoding.EncodeToString(b)) != base {
-		return false
+	b, err := base32Plain().DecodeString(strings.ToUpper(base))
+	if err != nil || len(b) != 4+hashLength || contentText(b) != text {
+		return nil
 	}
-	return bytes.HasPrefix(b, []byte{cidVersion, codecRaw, hashSHA256, hashLength}) ||
-		bytes.HasPrefix(b, []byte{cidVersion, codecDAG, hashSHA256, hashLength})
+	if !bytes.HasPrefix(b, []byte{cidVersion, codecRaw, hashSHA256, hashLength}) &&
+		!bytes.HasPrefix(b, []byte{cidVersion, codecDAG, hashSHA256, hashLength}) {
+		return nil
+	}
+	return b
+}
+
+func base32Plain() *base32.Encoding { return base32.StdEncoding.WithPadding(base32.NoPadding) }
+
+func contentText(b []byte) string { return "b" + strings.ToLower(base32Plain().EncodeToString(b)) }
+
+// otherCodec returns the CID of the same hash under the other codec: another name
+// of the same block. text must be a content id.
+func otherCodec(text string) string {
+	b := parseContentID(text)
+	b[1] ^= codecRaw ^ codecDAG
+	return contentText(b)
 }
 
 // maxMediaName bounds each half of a media type (RFC 6838 section 4.2).

@@ -338,3 +338,29 @@ func TestAWishIsDecidedByItsStrictestPart(t *testing.T) {
 	s.Do(t, s.patient, ledgerapi.GrantAccess, s.Grant(s.scope, s.reader, second))
 	require.Equal(t, emr.Ask, ask().Decision, "two grants are not one that gives all of it")
 }
+
+// TestAWishIsAnsweredByItselfOnlyWhereTheConsentPermitsAllOfIt: a device takes the
+// reason for its leave to answer without asking the person.
+func TestAWishIsAnsweredByItselfOnlyWhereTheConsentPermitsAllOfIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	other := s.Record(t, s.author, s.scope, emr.ClassMedicalImaging)
+	permits := func(record emr.RecordID) consent.Document {
+		return document(emr.Ask, allow(func(p *consent.Provision) { p.Records = []emr.RecordID{record} }))
+	}
+	wish := s.ask(s.record.Record)
+	wish.Wish = &emr.Wish{Records: []emr.RecordID{other.Record}, Purposes: []emr.Purpose{}}
+	for _, test := range []struct {
+		document consent.Document
+		reason   emr.Reason
+	}{
+		{permits(s.record.Record), emr.ReasonConsentAsks},
+		{permits(other.Record), emr.ReasonConsentAsks},
+		{document(emr.Permit), emr.ReasonConsentPermits},
+	} {
+		s.put(t, test.document)
+		wish.Request = ledgertest.ID[emr.RequestID](emr.RequestPrefix)
+		got := s.decides(t, s.reader, ledgerapi.RequestAccess, wish)
+		require.Equal(t, []any{emr.Ask, test.reason}, []any{got.Decision, got.Reason})
+	}
+}

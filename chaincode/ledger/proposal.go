@@ -133,6 +133,9 @@ func checkEnactable(s Lookup, subject *emr.Subject) error {
 // was proposed: then the deciding vote is refused, and the proposal stays open.
 func enact(s State, p *emr.Proposal) error {
 	subject := &p.Subject
+	if err := refuseOvertaken(s, p); err != nil {
+		return err
+	}
 	switch subject.Kind {
 	case emr.ProposeAdmission:
 		return put(s, ledgerapi.AdmissionKey(subject.Organisation), emr.Admission{
@@ -163,6 +166,33 @@ func enact(s State, p *emr.Proposal) error {
 		}
 		return put(s, ledgerapi.ReleaseKey(subject.Release.Digest), release)
 	}
+}
+
+// refuseOvertaken refuses an admission or a removal that was proposed before the
+// organisation was removed, or admitted: what was voted for then was not voted for now.
+func refuseOvertaken(s Lookup, p *emr.Proposal) error {
+	id, overtaken := p.Subject.Organisation, false
+	switch p.Subject.Kind {
+	case emr.ProposeAdmission:
+		if err := checkEnactable(s, &p.Subject); err != nil {
+			return err
+		}
+		org, err := organisation(s, id)
+		if err != nil {
+			return err
+		}
+		overtaken = org != nil && p.Made <= org.Removed
+	case emr.ProposeRemoval:
+		admission, err := find(s, ledgerapi.AdmissionKey(id), versionOfAdmission)
+		if err != nil {
+			return err
+		}
+		overtaken = admission != nil && p.Made < admission.Admitted
+	}
+	if overtaken {
+		return emr.E(emr.CodeRule, "the organisation has been removed or admitted since; propose it anew")
+	}
+	return nil
 }
 
 // removable returns the member, unless too few would be left.

@@ -84,6 +84,9 @@ func AnswerRelationship(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
+	if args.Accept && st.action.Issued.Add(emr.MaxActionSkew) < answered.Proposed { // of an earlier proposal
+		return nil, errOvertaken()
+	}
 	entry := st.entry(patient, emr.AuditRelationship, string(args.Hospital))
 	entry.Decision, err = answer(answered, args.Accept)
 	if err != nil {

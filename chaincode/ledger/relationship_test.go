@@ -5,6 +5,7 @@ package ledger_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -91,4 +92,27 @@ func TestProposingARelationshipIsRefused(t *testing.T) {
 	_, err := c.Try(t, p, ledgerapi.AnswerRelationship,
 		ledgerapi.AnswerRelationshipArgs{Patient: p.Handle, Hospital: "a b", Accept: true})
 	refuses(t, err, emr.CodeInvalid, "hospital")
+}
+
+// TestAnAcceptanceThatWasKeptBackDoesNotAnswerALaterProposal: the hospital proposes
+// again what the patient has refused, and submits what the patient signed before.
+func TestAnAcceptanceThatWasKeptBackDoesNotAnswerALaterProposal(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	propose := ledgerapi.ProposeRelationshipArgs{Patient: s.patient.Handle, Hospital: ledgertest.HospitalB}
+	accept := ledgerapi.AnswerRelationshipArgs{Patient: s.patient.Handle, Hospital: ledgertest.HospitalB, Accept: true}
+	refuse := accept
+	refuse.Accept = false
+	slow := s.Sign(t, s.patient, ledgerapi.AnswerRelationship, accept)
+	s.Wait(emr.MaxActionSkew)
+	s.Do(t, s.reader, ledgerapi.ProposeRelationship, propose)
+	_, err := s.Submit(t, s.reader.Org, ledgerapi.AnswerRelationship, slow)
+	require.NoError(t, err, "a device whose clock is slow")
+	kept := s.Sign(t, s.patient, ledgerapi.AnswerRelationship, accept)
+	s.Do(t, s.patient, ledgerapi.AnswerRelationship, refuse)
+	s.Wait(emr.MaxActionSkew + time.Second)
+	s.Do(t, s.reader, ledgerapi.ProposeRelationship, propose)
+	_, err = s.Submit(t, s.reader.Org, ledgerapi.AnswerRelationship, kept)
+	refuses(t, err, emr.CodeStale, "sign it anew")
+	s.Do(t, s.patient, ledgerapi.AnswerRelationship, accept)
 }

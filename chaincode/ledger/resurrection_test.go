@@ -5,6 +5,8 @@ package ledger_test
 
 import (
 	"crypto/sha256"
+	"encoding/base32"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -226,4 +228,35 @@ func TestALongSeriesIsErasedAtOnceAndNamedInParts(t *testing.T) {
 	s.confirmAll(t, id, holders()...)
 	require.Equal(t, emr.ErasureComplete, s.erasure(t, id).State)
 	s.verified(t, s.patient.Handle)
+}
+
+// TestAContentIdUnderTheOtherCodecIsTheSameContent: stores keep blocks by their hash,
+// so that whoever registers the other name of somebody's first block, and has that
+// erased, would have every holder destroy it.
+func TestAContentIdUnderTheOtherCodecIsTheSameContent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	crook, accomplice := s.Clinician(t, ledgertest.HospitalC, emr.RolePhysician, emr.LevelPrivate), s.Patient(t, ledgertest.HospitalC)
+	s.Accept(t, accomplice, crook)
+	scope := s.Scope(t, accomplice, emr.LevelPrivate)
+	register := func() error {
+		m := s.Manifest(t, crook, scope, emr.ClassMedicalImaging)
+		m.CID = otherCodec(t, s.record.CID)
+		s.Complete(t, m, crook, scope)
+		_, err := s.Try(t, crook, ledgerapi.RegisterRecord, m)
+		return err
+	}
+	refuses(t, register(), emr.CodeExists, "cid")
+	s.erased(t, s.record.Record)
+	refuses(t, register(), emr.CodeGone, "cid")
+}
+
+// otherCodec changes raw into dag-pb, and dag-pb into raw.
+func otherCodec(t *testing.T, cid string) string {
+	t.Helper()
+	encoding := base32.StdEncoding.WithPadding(base32.NoPadding)
+	b, err := encoding.DecodeString(strings.ToUpper(cid[1:]))
+	require.NoError(t, err)
+	b[1] ^= 0x55 ^ 0x70
+	return "b" + strings.ToLower(encoding.EncodeToString(b))
 }

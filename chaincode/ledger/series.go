@@ -86,13 +86,16 @@ func uses(cid string, digest, capsule emr.Digest) []ledgerapi.Key {
 
 // checkUnused refuses a ciphertext or capsule that a record was registered with,
 // whether it lives or not: what is erased does not come back under another name,
-// and nobody has a record erased that names somebody else's ciphertext.
+// and nobody has a record erased that names somebody else's ciphertext. A store
+// keeps blocks by their hash, so that the content id of the same hash under the
+// other codec names the same block.
 func checkUnused(s State, record *emr.Record) error {
-	values, err := s.GetAll(uses(record.CID, record.Digest, record.Capsule))
+	keys := append([]ledgerapi.Key{ledgerapi.UsedKey(ledgerapi.UsedContent, otherCodec(record.CID))}, uses(record.CID, record.Digest, record.Capsule)...)
+	values, err := s.GetAll(keys)
 	if err != nil {
 		return fmt.Errorf("ledger: read %s: %w", ledgerapi.TypeUsed, err)
 	}
-	for i, field := range []string{"cid", "digest", "capsule"}[:len(values)] {
+	for i, field := range []string{"cid", "cid", "digest", "capsule"}[:len(values)] {
 		if values[i] == nil {
 			continue
 		}

@@ -218,3 +218,31 @@ func TestOnlyAnAdministratorOfTheOwnOrganisationChangesAStatus(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoIsDismissedSpeaksForTheHospitalNoMore: in what commits no denial, too.
+func TestWhoIsDismissedSpeaksForTheHospitalNoMore(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		rule   func(ledger.State, ledgerapi.ClinicianStatusArgs) (*ledgerapi.Receipt, error)
+		reason emr.Reason
+	}{
+		"suspended":   {ledger.SuspendClinician, emr.ReasonSuspended},
+		"off-boarded": {ledger.OffboardClinician, emr.ReasonOffboarded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			asked, session, officer := s.asked(t), s.broken(t), s.officer(t, ledgertest.HospitalA)
+			for _, dismissed := range []*ledgertest.Clinician{s.author, s.reader, officer} {
+				s.order(t, test.rule, dismissed)
+			}
+			before := s.Dump()
+			_, err := s.Try(t, s.author, ledgerapi.AnswerAmendment, ledgerapi.AnswerAmendmentArgs{Amendment: asked, Text: "no"})
+			requireReason(t, err, test.reason)
+			_, err = s.Try(t, officer, ledgerapi.CloseEmergency, ledgerapi.EmergencyArgs{Session: session})
+			requireReason(t, err, test.reason)
+			require.Equal(t, before, s.Dump())
+			s.Do(t, s.reader, ledgerapi.CloseEmergency, ledgerapi.EmergencyArgs{Session: session}) // the own one: it gives back
+		})
+	}
+}

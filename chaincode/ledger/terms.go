@@ -179,9 +179,9 @@ func checkGrantee(s Lookup, terms *emr.GrantTerms) (*emr.Clinician, error) {
 		}
 	}
 	for _, purpose := range terms.Purposes {
-		if !grantee.Role.MayUse(purpose) {
+		if !grantee.Role.MayUse(purpose) || purpose.Emergency() {
 			return nil, &emr.Error{
-				Code: emr.CodeRule, Reason: emr.ReasonPurpose, Field: "terms.purposes", Message: "the grantee's role does not allow a purpose",
+				Code: emr.CodeRule, Reason: emr.ReasonPurpose, Field: "terms.purposes", Message: "the grantee's role does not allow a purpose, or it is an emergency's",
 			}
 		}
 	}

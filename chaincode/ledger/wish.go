@@ -97,6 +97,8 @@ func decideWish(
 				return v, "", nil
 			case i+j == 0:
 				all, by = v, grant
+			case all.reason == emr.ReasonConsentPermits && v.decision == emr.Ask && v.reason != all.reason:
+				all = v // the device may answer by itself only what the consent permits whole
 			case all.decision == emr.Permit && (v.decision != emr.Permit || grant != by):
 				all, by = verdict{emr.Ask, emr.ReasonNoGrant}, ""
 			}

@@ -82,7 +82,7 @@ func (m *Model) drawAnswerAmendment() *step {
 		args.Text = " "
 	}
 	s := m.signed(ledgerapi.AnswerAmendment, by, m.carrier(by), args)
-	if s.onlyClinician() {
+	if s.active() {
 		s.fault(!writes(by.clinician.role), emr.CodeRule)
 	}
 	s.fault(by.org != am.record.hospital, emr.CodeForbidden)

@@ -297,6 +297,7 @@ func (m *Model) drawClose() *step {
 	s.fault(by.patient != nil && by != of.owner.actor, emr.CodeNotFound)
 	if c := by.clinician; c != nil && c != of.by {
 		s.fault(c.role != emr.RolePrivacyOfficer || !m.stands(c, of), emr.CodeForbidden)
+		s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	}
 	s.fault(!running(of), emr.CodeGone)
 	s.event = ledgerapi.EventEmergencyClosed

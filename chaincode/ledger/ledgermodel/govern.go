@@ -20,6 +20,7 @@ type proposal struct {
 	id      emr.ProposalID
 	subject emr.Subject
 	expires emr.Time
+	made    emr.Time
 	votes   map[emr.OrgID]bool
 	status  emr.ProposalStatus
 }
@@ -248,13 +249,15 @@ func (m *Model) vote(s *step, p *proposal, by emr.OrgID, accept bool, event stri
 		s.event = ledgerapi.EventDecided
 	}
 	if status == emr.ProposalAccepted {
-		if p.subject.Kind != emr.ProposeAdmission {
-			m.faultsOfSubject(s, &p.subject)
-		}
+		m.faultsOfSubject(s, &p.subject)
+		o := m.orgs[p.subject.Organisation]
+		s.fault(p.subject.Kind == emr.ProposeAdmission && o.known && !o.member && p.made <= o.removed, emr.CodeRule)
+		s.fault(p.subject.Kind == emr.ProposeRemoval && p.made < o.admitted, emr.CodeRule)
 	}
 	first := event != ""
 	s.then = func(a *answer) []emr.AuditEntry {
 		if first {
+			p.made = a.At
 			m.proposals = append(m.proposals, p)
 		}
 		p.votes[by], p.status = accept, status

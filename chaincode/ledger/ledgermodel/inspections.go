@@ -175,8 +175,9 @@ func (m *Model) drawSuspendAccounting() *step {
 	own := d.reader.clinician == nil
 	s.fault(!own && d.reader.org == by, emr.CodeForbidden)
 	s.fault(!d.permit || own, emr.CodeRule)
+	s.fault(d.withholder != by && m.now() < d.withheld, emr.CodeForbidden)
 	s.then = func(a *answer) []emr.AuditEntry {
-		d.withheld = max(args.Until, a.At)
+		d.withheld, d.withholder = max(args.Until, a.At), by
 		e := emr.AuditEntry{Kind: emr.AuditSuspension, Actor: emr.ActorAdmin, Org: by, Decision: emr.Deny, Ref: string(d.id)}
 		if args.Until == 0 {
 			e.Decision = emr.Permit

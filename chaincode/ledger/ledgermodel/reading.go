@@ -28,6 +28,8 @@ type disclosure struct {
 	session *session
 	// withheld is until when it is left out of the patient's accounting.
 	withheld emr.Time
+	// withholder is who withholds it, or did last.
+	withholder emr.OrgID
 }
 
 // reading is what somebody wants to read, and on what ground.
@@ -205,6 +207,7 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 	} else {
 		said, why := r.owner.standing.say(c, r, want.purpose, m.now())
 		against.add(said == emr.Deny, why)
+		against.add(want.purpose.Emergency(), emr.ReasonPurpose)
 		g := want.grant
 		against = append(against, m.againstGrant(g, c, r, want.purpose)...)
 		if g != nil && g.to == c {

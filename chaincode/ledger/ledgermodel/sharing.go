@@ -151,6 +151,7 @@ func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
 
 func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *verdict {
 	against := againstPerson(c, r, purpose)
+	against.add(purpose.Emergency(), emr.ReasonPurpose)
 	said, why := r.owner.standing.say(c, r, purpose, m.now())
 	against.add(said == emr.Deny, why)
 	against.add(r.next != nil, emr.ReasonSuperseded)
@@ -328,7 +329,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	s.fault(g.scope.next != nil, emr.CodeStale)
 	s.fault(len(g.records) == 0 && !reaches(c.level, g.scope.Level), emr.CodeRule)
 	for _, purpose := range g.purposes {
-		s.fault(!uses(c.role, purpose), emr.CodeRule)
+		s.fault(!uses(c.role, purpose) || purpose.Emergency(), emr.CodeRule)
 		s.fault(g.owner.standing.excludes(c, g.scope, purpose, m.now()), emr.CodeRule)
 	}
 	for _, r := range g.records {

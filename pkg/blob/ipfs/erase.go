@@ -92,7 +92,11 @@ func (s *Store) removeTree(ctx context.Context, id string) error {
 			return reported(freed.Error)
 		})
 	}
-	request := s.api.Request("block/rm", walk.order...).Option("force", true)
+	free, err := s.withoutTwins(ctx, walk.order)
+	if err != nil || len(free) == 0 {
+		return err
+	}
+	request := s.api.Request("block/rm", free...).Option("force", true)
 	return s.stream(ctx, request, func(dec *json.Decoder) error {
 		var removed struct{ Hash, Error string }
 		if err := dec.Decode(&removed); err != nil || strings.HasPrefix(removed.Error, "pinned") {
@@ -100,6 +104,40 @@ func (s *Store) removeTree(ctx context.Context, id string) error {
 		}
 		return reported(removed.Error)
 	})
+}
+
+// withoutTwins leaves out the blocks that a pin stands on under the other codec. The daemon keeps a block by its
+// hash alone and a pin by its whole id, so that block/rm takes such a block for nobody's: whoever had registered the
+// hash of somebody's inner block as raw content could have had that destroyed. A garbage collection looks at hashes.
+func (s *Store) withoutTwins(ctx context.Context, ids []string) ([]string, error) {
+	free := make([]string, 0, len(ids))
+	for _, id := range ids {
+		twin, err := otherCodec(id)
+		if err != nil {
+			return nil, err
+		}
+		var out struct{ Keys map[string]json.RawMessage }
+		err = s.ask(ctx, s.api.Request("pin/ls", twin).Option("type", "all"), errSlow, &out)
+		if err != nil && !isNotPinned(err) {
+			return nil, fmt.Errorf("look for pin of %s: %w", twin, err)
+		}
+		if len(out.Keys) == 0 {
+			free = append(free, id)
+		}
+	}
+	return free, nil
+}
+
+// otherCodec names the block of an id under the other codec that this package gives.
+func otherCodec(id string) (string, error) {
+	c, err := cid.Decode(id)
+	if err != nil {
+		return "", fmt.Errorf("%w: not a content id", blob.ErrInvalid)
+	}
+	if c.Type() == cid.Raw {
+		return cid.NewCidV1(cid.DagProtobuf, c.Hash()).String(), nil
+	}
+	return cid.NewCidV1(cid.Raw, c.Hash()).String(), nil
 }
 
 // reported is the error that a daemon tells within a stream; empty is none.
