@@ -4,6 +4,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,7 +42,7 @@ func TestTheTrailOfEverythingIsAChain(t *testing.T) {
 			require.Equal(t, emr.AuditRegistered, chained[0].Kind)
 			require.GreaterOrEqual(t, len(chained), 7)
 			for _, e := range s.trail(t, s.patient.Handle) {
-				require.Equal(t, e.Kind.Chained(), e.Sequence > 0, e.Kind)
+				require.Equal(t, e.Chained(), e.Sequence > 0, e.Kind)
 			}
 			last := chained[len(chained)-1]
 			head := s.head(t, s.patient.Handle)
@@ -115,4 +116,38 @@ func TestNobodysHeadIsEmpty(t *testing.T) {
 	nobody := ledgertest.ID[emr.Handle](emr.HandlePrefix)
 	require.Equal(t, emr.AuditHead{V: 1, Patient: nobody}, s.head(t, nobody))
 	require.Empty(t, s.verified(t, nobody))
+}
+
+// TestNobodyHoldsUpARevocationByBeingDenied: what is denied reads and writes nothing of
+// the patient's chain, so that it may be asked for again and again between the
+// endorsement of what the patient signs and its commit.
+func TestNobodyHoldsUpARevocationByBeingDenied(t *testing.T) {
+	t.Parallel()
+	for name, beDenied := range map[string]func(*testing.T, *scene){
+		"an early order of a gateway": func(t *testing.T, s *scene) {
+			answer, err := told(t, s, s.Orgs[ledgertest.HospitalC].Gateway, ledger.EraseExpired, s.expired(s.record.Record))
+			require.NoError(t, err)
+			require.Equal(t, emr.Deny, answer.Decision)
+		},
+		"an inspection by somebody who is no inspector": func(t *testing.T, s *scene) {
+			require.Equal(t, emr.Deny, s.inspect(t, s.reader, inspecting(emr.LogSubject{Patient: s.patient.Handle})).Decision)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			grant := s.give(t)
+			tx := s.Begin(s.Facts(s.patient.Org.Gateway))
+			_, err := ledgertest.Run(tx, ledgerapi.RevokeAccess, ledgertest.Raw(t, s.Sign(t, s.patient, ledgerapi.RevokeAccess,
+				ledgerapi.RevokeAccessArgs{Patient: s.patient.Handle, Grant: grant.Terms.Grant})))
+			require.NoError(t, err)
+			beDenied(t, s)
+			require.NoError(t, tx.Commit(), "the patient's word does not wait for it")
+			trail := s.trail(t, s.patient.Handle)
+			at := slices.IndexFunc(trail, func(e emr.AuditEntry) bool { return e.Decision == emr.Deny })
+			require.GreaterOrEqual(t, at, 0, "and the patient finds it all the same")
+			require.Zero(t, trail[at].Sequence)
+			s.verified(t, s.patient.Handle)
+		})
+	}
 }

@@ -374,8 +374,8 @@ func TestAHeldRecordIsNotErasedAndThePatientFindsTheGround(t *testing.T) {
 			require.Equal(t, reason, answer.(*ledgerapi.DecisionReceipt).Reason)
 			_, err = s.Submit(t, s.patient.Org, ledgerapi.EraseRecord, signed)
 			refuses(t, err, emr.CodeExists, "spent")
-			entry := s.verified(t, s.patient.Handle)
-			last := entry[len(entry)-1]
+			s.verified(t, s.patient.Handle)
+			last := s.trail(t, s.patient.Handle)[0]
 			require.Equal(t, []any{emr.AuditErasureOrdered, emr.Deny, reason, s.record.Record, string(args.Erasure)},
 				[]any{last.Kind, last.Decision, last.Reason, last.Record, last.Ref})
 			require.Equal(t, ledgerapi.EventErasureDenied, s.Events[len(s.Events)-1].Name)

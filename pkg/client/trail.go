@@ -78,7 +78,7 @@ func (c *Client) chainedEntries(ctx context.Context, out *TrailReport, report fu
 		for i := range page.Items {
 			switch e := &page.Items[i]; {
 			case e.Sequence > out.Head.Sequence:
-			case e.Sequence == 0 && !e.Kind.Chained() && e.Patient == out.Head.Patient:
+			case e.Sequence == 0 && !e.Chained() && e.Patient == out.Head.Patient:
 				out.Loose++
 			default:
 				chained = append(chained, *e)

@@ -98,23 +98,33 @@ type AuditEntry struct {
 	Previous Digest `json:"previous,omitzero"`
 }
 
-// Chained tells whether entries of the kind are counted and chained for their
-// patient. What happens seldom is; disclosures, requests, attempts and new records
-// are not, since a common head would make them wait for one another.
-func (k AuditKind) Chained() bool {
+// Chained tells whether the entry is counted and chained for its patient. What
+// happens seldom is; disclosures, requests, attempts and new records are not, since a
+// common head would make them wait for one another. What was asked for and denied is
+// not either: it changed nothing, and who asks again and again, to be denied each
+// time, must not hold up what the patient signs.
+func (e *AuditEntry) Chained() bool {
+	switch e.Kind {
+	case AuditEmergencyOpened, AuditEmergencyConfirmed, AuditLogRead, AuditErasureOrdered:
+		return e.Decision != Deny
+	default:
+		return e.Kind.chained()
+	}
+}
+
+// chained tells whether a kind's entries are, whatever was decided.
+func (k AuditKind) chained() bool {
 	switch k {
 	case AuditRegistered, AuditScopes, AuditRelationship, AuditRefusal, AuditGrant, AuditRevocation,
 		AuditConsent, AuditConsentWithdrawal, AuditDelegation, AuditDelegationEnd,
 		AuditKeys, AuditGuardians, AuditRecoveryProposed, AuditRecoveryApproved, AuditRecoveryVetoed, AuditRecoveryCompleted, AuditRecoveryEnded,
-		AuditEmergencyOpened, AuditEmergencyConfirmed, AuditEmergencyClosed, AuditEmergencyReviewed,
-		AuditEmergencyContested, AuditEmergencyPlan,
+		AuditEmergencyClosed, AuditEmergencyReviewed, AuditEmergencyContested, AuditEmergencyPlan,
 		AuditAmendmentAsked, AuditAmendmentAnswered, AuditAmendmentDisputed, AuditRecordHeld, AuditRecordReleased,
 		// Asking, granting and signing off.
 		AuditNarrowed, AuditConfirmed, AuditGrantRule,
 		// A patient's home.
 		AuditHome,
-		AuditLogRead,
-		AuditErasureOrdered, AuditScopeRolled:
+		AuditScopeRolled:
 		return true
 	default:
 		return false

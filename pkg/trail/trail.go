@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package trail verifies a patient's audit trail without asking anybody: that the
-// entries which are chained (emr.AuditKind.Chained) are all there, unaltered and
+// entries which are chained (emr.AuditEntry.Chained) are all there, unaltered and
 // in one line, up to a head. A patient's device feeds it what one gateway has
 // answered, or what two have, and learns whether the answers are complete, partial
 // or in conflict (docs/spec/audit.md).
@@ -144,7 +144,7 @@ func (v *verifier) collect(entries []emr.AuditEntry, patient emr.Handle) error {
 		switch {
 		case e.Patient != patient:
 			v.fault(FaultForeign, e.Sequence, e.Sequence)
-		case e.Kind.Chained() != (e.Sequence > 0), e.Sequence == 0 && !e.Previous.IsZero():
+		case e.Chained() != (e.Sequence > 0), e.Sequence == 0 && !e.Previous.IsZero():
 			v.fault(FaultLoose, e.Sequence, e.Sequence)
 		case e.Sequence > 0:
 			hash, err := e.Hash()

@@ -25,7 +25,7 @@ func (m *Model) keep(s *step, out *Outcome, entries []emr.AuditEntry) {
 	m.t.Helper()
 	var want []string
 	for _, e := range entries {
-		if e.Patient != "" && e.Kind.Chained() {
+		if e.Patient != "" && e.Chained() {
 			p := m.patientOf(e.Patient)
 			p.chain++
 			e.Sequence = p.chain

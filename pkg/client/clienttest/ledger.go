@@ -400,7 +400,7 @@ func (w *World) note(q *request, receipt *ledgerapi.Receipt, e emr.AuditEntry) {
 	if q.who.isPatient() {
 		e.Actor = emr.ActorPatient
 	}
-	if e.Kind.Chained() {
+	if e.Chained() {
 		head := w.auditHead(e.Patient)
 		e.Sequence, e.Previous = head.Sequence+1, head.Hash
 	}
