@@ -215,6 +215,7 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 	s := m.signed(ledgerapi.RegisterRecord, by, via, man)
 	m.author(s, p, wish.class)
 	r := m.newRecord(s, man, wish, by.org)
+	r.labels = man.Labels
 	s.faultsOfRecord(p, r, wish)
 	m.faultsOfSigners(s, &wish)
 	s.event = ledgerapi.EventRecordRegistered
@@ -249,9 +250,7 @@ func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
 	for _, of := range wish.signers {
 		man.Signers = append(man.Signers, emr.Signer{Clinician: of.cid, Org: of.in, Role: of.as})
 	}
-	if wish.label {
-		man.Labels = []emr.Label{emr.LabelHIV}
-	}
+	man.Labels = m.labelsOf(&wish)
 	if wish.previous != nil {
 		man.Previous, man.Version = wish.previous.id, wish.previous.version+1
 	}

@@ -175,6 +175,7 @@ type record struct {
 	author     *clinician // of what the patient re-keyed: of the version before
 	hospital   emr.OrgID
 	restricted bool
+	labels     []emr.Label // private
 	version    uint32
 	series     emr.RecordID
 	next       *record

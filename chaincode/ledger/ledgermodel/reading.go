@@ -26,6 +26,9 @@ type disclosure struct {
 	until   emr.Time
 	grant   *grant
 	session *session
+	// onward is what was declared, and noOnward what was told.
+	onward   emr.Onward
+	noOnward bool
 	// withheld is until when it is left out of the patient's accounting.
 	withheld emr.Time
 }
@@ -38,8 +41,9 @@ type reading struct {
 	purpose emr.Purpose
 	grant   *grant
 	session *session
-	again   bool // an id that was used before
-	nobody  bool // names a grant or session that nobody gave
+	onward  emr.Onward // what is declared
+	again   bool       // an id that was used before
+	nobody  bool       // names a grant or session that nobody gave
 }
 
 func (m *Model) drawDisclose() *step {
@@ -80,6 +84,7 @@ func (m *Model) recentSession() *session {
 func (m *Model) reads(by *actor, r *record) *reading {
 	return &reading{
 		id: ledgertest.ID[emr.DisclosureID](emr.DisclosurePrefix), by: by, record: r, purpose: m.purpose(by.clinician),
+		onward: m.declares(),
 	}
 }
 
@@ -168,7 +173,7 @@ func (m *Model) disclose(want *reading) *step {
 }
 
 func (want *reading) args() ledgerapi.DiscloseArgs {
-	args := ledgerapi.DiscloseArgs{Disclosure: want.id, Record: want.record.id, Purpose: want.purpose}
+	args := ledgerapi.DiscloseArgs{Disclosure: want.id, Record: want.record.id, Purpose: want.purpose, Onward: want.onward}
 	if want.grant != nil {
 		args.Grant = want.grant.id
 	}
@@ -181,9 +186,10 @@ func (want *reading) args() ledgerapi.DiscloseArgs {
 // expect tells of a reading what must come of it.
 func (m *Model) expect(s *step, want *reading) {
 	s.fault(want.again, emr.CodeExists)
+	s.fault(!isUse(want.onward), emr.CodeInvalid)
 	r, c := want.record, want.by.clinician
 	if c == nil {
-		s.fault(want.grant != nil || want.session != nil, emr.CodeInvalid)
+		s.fault(want.grant != nil || want.session != nil || want.onward != "", emr.CodeInvalid)
 		s.fault(r.owner.actor != want.by, emr.CodeNotFound)
 		s.says = decideOwn(r, want.purpose)
 	} else {
@@ -198,6 +204,7 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 	r, c := want.record, want.by.clinician
 	against := againstPerson(c, r, want.purpose)
 	against.add(r.closed() != "", r.closed())
+	against = append(against, want.againstOnward()...)
 	permit := emr.ReasonGrant
 	if want.session != nil {
 		permit = emr.ReasonEmergency
@@ -234,8 +241,9 @@ func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
 	r := want.record
 	d := &disclosure{
 		id: want.id, record: r, reader: want.by, purpose: want.purpose, permit: a.Decision == emr.Permit, reason: a.Reason,
-		grant: want.grant, session: want.session,
+		grant: want.grant, session: want.session, onward: want.onward, noOnward: a.Decision == emr.Permit && want.noOnward(),
 	}
+	require.Equal(m.t, d.noOnward, a.NoOnward, "whether it may be shared on")
 	e := byTheClinician(emr.AuditDisclosure, r.owner, want.by, string(want.id))
 	if d.permit && want.grant != nil && want.grant.most > want.grant.used+1 {
 		m.urge = func() *step { return m.readUnder(want.grant) }
@@ -280,7 +288,9 @@ func (m *Model) holds(d *disclosure, by *actor) *verdict {
 			against = append(against, again.reasons...)
 		}
 	} else {
-		again := m.decideReading(&reading{by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session}, false)
+		again := m.decideReading(&reading{
+			by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session, onward: d.onward,
+		}, false)
 		if again.decision == emr.Deny {
 			against = append(against, again.reasons...)
 		}
@@ -315,6 +325,7 @@ func (m *Model) present() {
 	require.Contains(m.t, want.reasons, ticket.Reason)
 	if want.decision == emr.Permit {
 		require.Equal(m.t, d.record.signed(), ticket.SignOff.Status, "a reader is told whether a record is final")
+		m.sameStatements(d, &ticket)
 	}
 	if want.decision != emr.Permit {
 		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")

@@ -15,17 +15,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// Requests and grants.
-
-type request struct {
-	id      emr.RequestID
-	record  *record
-	by      *clinician
-	purpose emr.Purpose
-	pending bool
-	ended   emr.Reason // for which it was closed, when its record was
-	purged  bool       // is its note
-}
+// Grants.
 
 type grant struct {
 	id          emr.GrantID
@@ -45,6 +35,7 @@ type grant struct {
 	signedRecords  []*record
 	signedPurposes []emr.Purpose
 	signedOff      bool  // gives only what is signed off
+	noOnward       bool  // forbids to share on
 	held           *held // nil when it was not wide
 }
 
@@ -110,99 +101,6 @@ func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purp
 	return all
 }
 
-func (m *Model) drawRequest() *step {
-	if len(m.records) == 0 {
-		return nil
-	}
-	r := pick(m, m.records, "record")
-	by := m.orAnybody(pick(m, m.able(), "professional").actor)
-	return m.request(by, r, m.purpose(by.clinician))
-}
-
-func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
-	args := ledgerapi.RequestAccessArgs{
-		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: r.id, Purpose: purpose, Note: "please",
-	}
-	again := m.seldom(12, "once more") && len(m.requests) > 0
-	if again {
-		args.Request = pick(m, m.requests, "request").id
-	}
-	s := m.signed(ledgerapi.RequestAccess, by, m.carrier(by), args)
-	s.fault(again, emr.CodeExists)
-	if m.seldom(16, "no such record") {
-		args.Record = ledgertest.ID[emr.RecordID](emr.RecordPrefix)
-		s.args = args
-		s.fault(true, emr.CodeNotFound)
-	}
-	s.event = ledgerapi.EventAccessRequested
-	if !s.onlyClinician() {
-		return s
-	}
-	c := by.clinician
-	s.says = m.decideRequest(c, r, purpose)
-	s.then = func(a *answer) []emr.AuditEntry {
-		m.requests = append(m.requests, &request{id: args.Request, record: r, by: c, purpose: purpose, pending: a.Decision == emr.Ask})
-		e := byTheClinician(emr.AuditRequest, r.owner, by, a.ID)
-		e.Record, e.Purpose, e.Decision, e.Reason, e.Consent = r.id, purpose, a.Decision, a.Reason, r.owner.standing.number()
-		return []emr.AuditEntry{e}
-	}
-	return s
-}
-
-func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *verdict {
-	against := againstPerson(c, r, purpose)
-	said, why := r.owner.standing.say(c, r, purpose, m.now())
-	against.add(said == emr.Deny, why)
-	against.add(r.next != nil, emr.ReasonSuperseded)
-	against.add(r.closed() != "", r.closed())
-	if len(against) > 0 {
-		return denied(against)
-	}
-	for _, name := range []string{string(r.id), string(r.scope.ID)} {
-		g := m.covering[name+c.id]
-		if g != nil && len(m.againstGrant(g, c, r, purpose)) == 0 && (g.most == 0 || g.used < g.most) &&
-			(!r.restricted || !g.wide || said == emr.Permit) && (!g.signedOff || r.signed() == emr.SignOffSigned) {
-			return says(emr.Permit, emr.ReasonGrant)
-		}
-	}
-	if r.owner.standing == nil {
-		why = emr.ReasonNoGrant
-	}
-	return says(emr.Ask, why)
-}
-
-func (m *Model) drawRefuse() *step {
-	pending := func(q *request) bool { return q.pending }
-	if len(m.requests) == 0 || idle(m, m.requests, pending) {
-		return nil
-	}
-	q := pick(m, m.requests, "request")
-	for _, other := range m.requests {
-		if other.pending && m.mostly(3, "a pending one") {
-			q = other
-		}
-	}
-	p := q.record.owner
-	by := m.orAnybody(m.helper(p))
-	args := ledgerapi.RefuseAccessArgs{Patient: p.handle, Request: q.id}
-	of := p
-	if m.seldom(8, "as another patient") {
-		of = pick(m, knownPatients(m), "patient")
-		by, args.Patient = of.actor, of.handle
-	}
-	s := m.signed(ledgerapi.RefuseAccess, by, m.carrier(by), args)
-	m.patientOrDelegate(s, of)
-	s.fault(of != p, emr.CodeNotFound)
-	s.fault(!q.pending, emr.CodeRule)
-	s.then = func(*answer) []emr.AuditEntry {
-		q.pending = false
-		e := byThePatient(emr.AuditRefusal, p, by, string(q.id))
-		e.Record, e.Purpose, e.Decision, e.Reason = q.record.id, q.purpose, emr.Deny, emr.ReasonRefused
-		return []emr.AuditEntry{e}
-	}
-	return s
-}
-
 // drawGrant gives, mostly as an answer to somebody who has a use for it.
 func (m *Model) drawGrant() *step {
 	p := pick(m, knownPatients(m), "patient")
@@ -242,28 +140,11 @@ func (m *Model) someGrant(p *patient) *grant {
 		g.from = m.now().Add(-time.Minute)
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
-	g.signedOff = m.seldom(5, "only what is signed off")
+	g.signedOff, g.noOnward = m.seldom(5, "only what is signed off"), m.seldom(4, "not to be shared on")
 	if m.seldom(24, "over already") {
 		g.until = m.now()
 	}
 	return g
-}
-
-// answering is a request that the grant may answer; nil for none.
-func (m *Model) answering(g *grant) *request {
-	for _, q := range m.requests {
-		if q.pending && q.record.owner == g.owner && m.mostly(3, "answer it") {
-			g.scope, g.records, g.to, g.purposes = q.record.scope, []*record{q.record}, q.by, []emr.Purpose{q.purpose}
-			if m.seldom(5, "to somebody else") {
-				g.to = pick(m, m.readers(), "grantee")
-			}
-			return q
-		}
-	}
-	if len(m.requests) > 0 && m.seldom(10, "any request") {
-		return pick(m, m.requests, "request")
-	}
-	return nil
 }
 
 func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
@@ -277,7 +158,7 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 	args := &ledgerapi.GrantAccessArgs{Terms: emr.GrantTerms{
 		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: g.scope.Epoch, Grantee: g.to.cid, Org: g.to.org,
 		Reader: g.reader, Records: slices.Compact(records), Purposes: g.purposes, NotBefore: g.from, Until: g.until,
-		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff,
+		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff, NoOnward: g.noOnward,
 	}}
 	for _, id := range m.members() {
 		if id != g.to.org {
@@ -343,8 +224,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	if q != nil {
 		s.fault(q.record.owner != g.owner, emr.CodeNotFound)
 		s.fault(q.record.closed() != "", emr.CodeGone)
-		s.fault(!q.pending || q.by != c || q.record.scope != g.scope || !g.names(q.record) ||
-			!slices.Contains(g.purposes, q.purpose), emr.CodeRule)
+		s.fault(!q.pending || !g.answers(q), emr.CodeRule)
 	}
 }
 
@@ -356,7 +236,7 @@ func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
 		return m.waits(g, entries)
 	}
 	if q != nil {
-		q.pending = false
+		q.answer(g)
 	}
 	m.cover(g)
 	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
