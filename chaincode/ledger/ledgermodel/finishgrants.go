@@ -42,6 +42,7 @@ func (m *Model) finishWideGrants() {
 			[]any{left.Until, left.MaxUses, left.Purposes, left.SignedOff, left.NoOnward})
 		require.Equal(m.t, idsOf(g.records), left.Records)
 		require.Equal(m.t, idsOf(g.signedRecords), found.Terms.Records, "the terms stay as they were signed")
+		require.Equal(m.t, g.committed(), found.Commitments, "what %s commits to", g.id)
 		waits, by, ready := false, "", emr.Time(0)
 		if g.held != nil {
 			if waits = g.held.confirmed == nil; !waits {

@@ -151,6 +151,7 @@ type clinician struct {
 	version  uint32
 	status   emr.ClinicianStatus
 	retired  []*pre.PrivateKey
+	hybrids  [][]byte // of before
 }
 
 // state is the status in effect: who is registered with a revoked certificate does not act.

@@ -319,16 +319,20 @@ func (m *Model) present() {
 	s := &step{function: ledgerapi.OpenTicket, by: by, args: ledgerapi.OpenTicketArgs{Disclosure: d.id}}
 	signed := m.sign(m.action(s), by.key)
 	var ticket ledgerapi.Ticket
-	require.NoError(m.t, m.d.Ask(pick(m, m.members(), "proxy"), ledgerapi.CheckTicket, ledgerapi.CheckTicketQuery{Signed: *signed}, &ticket))
+	proxy := pick(m, m.members(), "proxy")
+	require.NoError(m.t, m.d.Ask(proxy, ledgerapi.CheckTicket, ledgerapi.CheckTicketQuery{Signed: *signed}, &ticket))
 	want := m.holds(d, by)
 	require.Equal(m.t, want.decision, ticket.Decision, "%s: %s of %s for %s", ticket.Reason, d.id, d.reader.name, by.name)
 	require.Contains(m.t, want.reasons, ticket.Reason)
 	if want.decision == emr.Permit {
 		require.Equal(m.t, d.record.signed(), ticket.SignOff.Status, "a reader is told whether a record is final")
 		m.sameStatements(d, &ticket)
+		m.sameKeys(d, proxy, &ticket)
 	}
 	if want.decision != emr.Permit {
 		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")
+		require.Empty(m.t, ticket.Direct.Sealed)
+		require.Empty(m.t, ticket.Statements)
 		require.Empty(m.t, ticket.Manifest.Signed.Body)
 		return
 	}

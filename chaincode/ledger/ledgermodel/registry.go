@@ -166,6 +166,13 @@ func (c *clinician) read(by *pre.PrivateKey) {
 	}
 }
 
+// readBy replaces a hybrid key.
+func (c *clinician) readBy(hybrid []byte) {
+	if !slices.Equal(hybrid, c.hybrid) {
+		c.hybrids, c.hybrid = append(c.hybrids, c.hybrid), hybrid
+	}
+}
+
 func about(kind emr.AuditKind, c *clinician) emr.AuditEntry {
 	return emr.AuditEntry{Kind: kind, Actor: c.id, Org: c.org, Ref: c.id}
 }
@@ -203,7 +210,8 @@ func (m *Model) rotateClinicianKeys(c *clinician) *step {
 	s.fault(slices.Contains(c.retired, reading), emr.CodeRule)
 	s.event = ledgerapi.EventKeysReplaced
 	s.then = func(*answer) []emr.AuditEntry {
-		c.version, c.hybrid = c.version+1, hybrid
+		c.version++
+		c.readBy(hybrid)
 		c.read(reading)
 		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditKeys, c)}

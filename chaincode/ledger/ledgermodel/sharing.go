@@ -5,7 +5,6 @@ package ledgermodel
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"slices"
 	"strings"
 	"time"
@@ -34,9 +33,11 @@ type grant struct {
 	wide           bool
 	signedRecords  []*record
 	signedPurposes []emr.Purpose
-	signedOff      bool  // gives only what is signed off
-	noOnward       bool  // forbids to share on
-	held           *held // nil when it was not wide
+	signedOff      bool     // gives only what is signed off
+	noOnward       bool     // forbids to share on
+	direct         *direct  // nil when it is of fragments
+	bad            emr.Code // with which it must be refused, since it is malformed
+	held           *held    // nil when it was not wide
 }
 
 func (g *grant) names(r *record) bool { return len(g.records) == 0 || slices.Contains(g.records, r) }
@@ -97,7 +98,7 @@ func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purp
 	all.add(m.now() < g.from, emr.ReasonNotYet)
 	all.add(m.now() >= g.until, emr.ReasonExpired)
 	all.add(!slices.Contains(g.purposes, purpose), emr.ReasonPurpose)
-	all.add(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.ReasonReaderKey)
+	all.add(!bytes.Equal(g.reader, c.reading.Public().Bytes()) || g.direct.replaced(c), emr.ReasonReaderKey)
 	return all
 }
 
@@ -141,6 +142,7 @@ func (m *Model) someGrant(p *patient) *grant {
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
 	g.signedOff, g.noOnward = m.seldom(5, "only what is signed off"), m.seldom(4, "not to be shared on")
+	m.byKeys(g)
 	if m.seldom(24, "over already") {
 		g.until = m.now()
 	}
@@ -162,15 +164,27 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 	}}
 	for _, id := range m.members() {
 		if id != g.to.org {
-			sealed := []byte("sealed for " + id)
 			args.Terms.Gateways = append(args.Terms.Gateways, id)
-			args.Fragments = append(args.Fragments, emr.SealedFragment{
-				Gateway: id, Commitment: sha256.Sum256(sealed), Sealed: sealed,
-			})
+			args.Fragments = append(args.Fragments, fragmentFor(id))
 		}
 	}
+	m.chooseGateways(args)
+	if g.direct != nil {
+		m.sealKeys(g, args)
+	}
 	g.gateways = args.Terms.Gateways
+	if g.bad = ""; m.seldom(10, "malformed") {
+		m.spoilGrant(g, args)
+	}
 	return args
+}
+
+// chooseGateways gives fragments to all of them or to one fewer, as many of whom are needed as it may be.
+func (m *Model) chooseGateways(args *ledgerapi.GrantAccessArgs) {
+	if n := len(args.Fragments); n > 2 && m.seldom(3, "one fewer") {
+		args.Terms.Gateways, args.Fragments = args.Terms.Gateways[:n-1], args.Fragments[:n-1]
+	}
+	args.Terms.Threshold = uint8(2 + m.c.Choose(len(args.Fragments)-1, "threshold")) //nolint:gosec // small
 }
 
 func (m *Model) give(g *grant, by *actor, q *request) *step {
@@ -202,6 +216,8 @@ func (m *Model) give(g *grant, by *actor, q *request) *step {
 func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	c := g.to
 	s.fault(g.until <= m.now() || g.until <= g.from, emr.CodeInvalid)
+	s.fault(g.bad != "", g.bad)
+	s.faultsOfDirect(g)
 	s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
