@@ -68,7 +68,8 @@ func (s *step) faultsOfDirect(g *grant) {
 	if g.direct == nil {
 		return
 	}
-	s.fault(len(g.records) == 0, emr.CodeInvalid)
+	n := len(idsOf(g.records))
+	s.fault(n == 0 || n > 32, emr.CodeInvalid)
 	s.fault(g.direct.hybrid != hashOf(g.to.hybrid), emr.CodeStale)
 }
 

@@ -5,6 +5,7 @@ package ledgermodel
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,12 +36,45 @@ func (m *Model) drawRequest() *step {
 	if len(m.records) == 0 {
 		return nil
 	}
+	if len(m.grants) > 0 && m.seldom(3, "beside what a grant gives") {
+		if s := m.asksBeside(m.recentGrant()); s != nil {
+			return s
+		}
+	}
 	by := m.orAnybody(pick(m, m.able(), "professional").actor)
 	q := &request{record: pick(m, m.records, "record"), purpose: m.purpose(by.clinician), onward: m.declares()}
 	if m.seldom(2, "more than that") {
 		q.wish = m.someWish(q)
 	}
 	return m.asks(q, by)
+}
+
+// asksBeside asks for what a grant gives, and for what others may give.
+func (m *Model) asksBeside(g *grant) *step {
+	in := slices.DeleteFunc(slices.Clone(m.records), func(r *record) bool { return r.scope != g.scope || r.next != nil || r.closed() != "" })
+	if len(in) == 0 {
+		return nil
+	}
+	q := &request{record: pick(m, in, "record"), purpose: g.purposes[0], wish: &wish{}}
+	for _, r := range in {
+		if r != q.record && len(q.wish.records) < 3 && m.mostly(4, "this one, too") {
+			q.wish.records = append(q.wish.records, r)
+		}
+	}
+	sortRecords(q.wish.records)
+	switch m.c.Choose(5, "what else") {
+	case 1:
+		q.wish.until = g.until + emr.Time(m.c.Choose(2, "a second more"))
+	case 2:
+		q.wish.most = g.most + uint32(m.c.Choose(2, "one more")) //nolint:gosec // small
+	case 3:
+		q.onward = emr.OnwardExport
+	}
+	return m.asks(q, g.to.actor)
+}
+
+func sortRecords(all []*record) {
+	slices.SortFunc(all, func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
 }
 
 // request asks for one record and nothing more.

@@ -255,7 +255,15 @@ func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
 		q.answer(g)
 	}
 	m.cover(g)
-	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
+	m.urge = func() *step {
+		switch {
+		case m.seldom(3, "ask for more"):
+			return m.asksBeside(g)
+		case g.direct != nil && m.seldom(2, "to a key that is replaced"):
+			return m.afterwards(m.rotateOf(g.to, g.to.actor, onlyHybrid), func() *step { return m.readUnder(g) })
+		}
+		return m.readAgain(func(other *grant) bool { return other == g })
+	}
 	return entries
 }
 

@@ -5,7 +5,6 @@ package ledgermodel
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
@@ -55,7 +54,7 @@ func (m *Model) someWish(q *request) *wish {
 			w.records = append(w.records, r)
 		}
 	}
-	slices.SortFunc(w.records, func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
+	sortRecords(w.records)
 	if m.seldom(3, "another purpose") {
 		other := emr.PurposeResearch
 		if m.seldom(4, "any purpose") {
@@ -81,6 +80,7 @@ func (m *Model) faultsOfWish(s *step, q *request, args *ledgerapi.RequestAccessA
 		return
 	}
 	s.fault(len(w.records)+len(w.purposes) == 0 && w.until == 0 && w.most == 0, emr.CodeInvalid)
+	s.fault(w.until != 0 && w.until <= m.now() || w.most > ledgerapi.MaxGrantUses, emr.CodeInvalid)
 	for _, r := range w.records {
 		s.fault(r.owner != q.record.owner || r.scope != q.record.scope, emr.CodeNotFound)
 	}
