@@ -104,13 +104,20 @@ func (m *Model) drawPutConsent() *step {
 	p := pick(m, knownPatients(m), "patient")
 	by := m.orAnybody(m.helper(p))
 	doc, good := m.document(p)
-	replaces := p.standing.number()
+	replaces, is := p.standing.number(), m.drawShown(p, doc, good)
+	if is != nil {
+		doc, good = is.doc, true
+	}
 	if m.seldom(8, "another version") {
 		replaces++
 	}
-	s := m.signed(ledgerapi.PutConsent, by, m.carrier(by), ledgerapi.PutConsentArgs{
+	args := &ledgerapi.PutConsentArgs{
 		Patient: p.handle, Replaces: replaces, Document: doc, Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
-	})
+	}
+	s := m.signed(ledgerapi.PutConsent, by, m.carrier(by), args)
+	if is != nil {
+		m.faultsOfShown(s, p, is, args)
+	}
 	m.patientOrDelegate(s, p)
 	s.fault(!good, emr.CodeInvalid)
 	s.fault(replaces != p.standing.number(), emr.CodeStale)

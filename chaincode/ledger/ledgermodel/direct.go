@@ -19,6 +19,7 @@ import (
 type direct struct {
 	hybrid emr.Digest // of the reader's key to which it is sealed
 	keys   []emr.SealedKey
+	stale  bool // mostly sealed to a key that the reader has no more
 }
 
 func hashOf(hybrid []byte) emr.Digest { return sha256.Sum256(hybrid) }
@@ -33,8 +34,8 @@ func (m *Model) byKeys(g *grant) {
 // sealKeys puts sealed keys in the place of the fragments.
 func (m *Model) sealKeys(g *grant, args *ledgerapi.GrantAccessArgs) {
 	of := g.to.hybrid
-	if len(g.to.hybrids) > 0 && m.seldom(6, "a hybrid key of before") {
-		of = pick(m, g.to.hybrids, "hybrid key")
+	if n := len(g.to.hybrids); n > 0 && (g.direct.stale || m.seldom(6, "a hybrid key of before")) {
+		of = g.to.hybrids[n-1]
 	}
 	g.direct.hybrid, g.direct.keys = hashOf(of), nil
 	for _, record := range args.Terms.Records {
@@ -71,6 +72,22 @@ func (s *step) faultsOfDirect(g *grant) {
 	n := len(idsOf(g.records))
 	s.fault(n == 0 || n > 32, emr.CodeInvalid)
 	s.fault(g.direct.hybrid != hashOf(g.to.hybrid), emr.CodeStale)
+}
+
+// replaceHybrid replaces the key to which a direct grant is sealed, and reads under the
+// grant, or gives the same once more to the old key.
+func (m *Model) replaceHybrid(g *grant) *step {
+	again := func() *step {
+		next := &grant{
+			owner: g.owner, scope: g.scope, to: g.to, records: g.signedRecords, purposes: g.signedPurposes, from: g.from,
+			until: m.later("until"), direct: &direct{stale: true},
+		}
+		return m.give(next, g.owner.actor, nil)
+	}
+	if m.seldom(2, "read") {
+		again = func() *step { return m.readUnder(g) }
+	}
+	return m.afterwards(m.rotateOf(g.to, g.to.actor, onlyHybrid), again)
 }
 
 // replaced tells whether a grant was sealed to a key that the reader has no more.

@@ -128,6 +128,7 @@ type patient struct {
 	scopes     []*scope
 	relations  map[emr.OrgID]emr.RelationshipStatus
 	standing   *standing
+	shown      *shown // a preview, which may be of before
 	plan       plan
 	guardians  *guardians
 	delegates  map[*patient]*delegation

@@ -260,7 +260,7 @@ func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
 		case m.seldom(3, "ask for more"):
 			return m.asksBeside(g)
 		case g.direct != nil && m.seldom(2, "to a key that is replaced"):
-			return m.afterwards(m.rotateOf(g.to, g.to.actor, onlyHybrid), func() *step { return m.readUnder(g) })
+			return m.replaceHybrid(g)
 		}
 		return m.readAgain(func(other *grant) bool { return other == g })
 	}
