@@ -73,6 +73,20 @@ func (m *Model) asksBeside(g *grant) *step {
 	return m.asks(q, g.to.actor)
 }
 
+// giveRest gives the other records of a scope by another grant, and lets the reader ask for all of them.
+func (m *Model) giveRest(g *grant) *step {
+	next := &grant{owner: g.owner, scope: g.scope, to: g.to, purposes: g.signedPurposes, from: g.from, until: g.until}
+	for _, r := range m.records {
+		if r.scope == g.scope && !slices.Contains(g.signedRecords, r) && r.closed() == "" {
+			next.records = append(next.records, r)
+		}
+	}
+	if len(next.records) == 0 || len(g.signedRecords) == 0 {
+		return nil
+	}
+	return m.afterwards(m.give(next, g.owner.actor, nil), func() *step { return m.asksBeside(next) })
+}
+
 func sortRecords(all []*record) {
 	slices.SortFunc(all, func(a, b *record) int { return strings.Compare(string(a.id), string(b.id)) })
 }

@@ -259,6 +259,8 @@ func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
 		switch {
 		case m.seldom(3, "ask for more"):
 			return m.asksBeside(g)
+		case m.seldom(3, "the rest by another grant"):
+			return m.giveRest(g)
 		case g.direct != nil && m.seldom(2, "to a key that is replaced"):
 			return m.replaceHybrid(g)
 		}
