@@ -77,18 +77,23 @@ func wishedPurposes(first emr.Purpose, w *emr.Wish) []emr.Purpose {
 
 // decideWish decides each record and purpose asked for by itself, and gives the
 // strictest answer: one that must be denied denies the request, and it is permitted
-// only when one grant gives all of it already.
+// only when one grant gives all of it already. Every record is looked at before
+// anything is decided: a denial stands in the trail of each of them.
 func decideWish(
 	s Lookup, clinician *emr.Clinician, first *emr.Record, args *ledgerapi.RequestAccessArgs, standing *consent.Consent,
 ) (verdict, emr.GrantID, error) {
-	var all verdict
-	var by emr.GrantID
-	for i, id := range wishedRecords(first.ID, args.Wish) {
-		a, err := askingFor(s, clinician, first, id)
+	var asked []*asking
+	for _, id := range wishedRecords(first.ID, args.Wish) {
+		a, err := askingFor(s, clinician, first, id, args.Wish)
 		if err != nil {
 			return verdict{}, "", err
 		}
 		a.standing, a.onward = standing, args.Onward
+		asked = append(asked, a)
+	}
+	var all verdict
+	var by emr.GrantID
+	for i, a := range asked {
 		for j, purpose := range wishedPurposes(args.Purpose, args.Wish) {
 			a.purpose = purpose
 			v, grant := decideRequest(a, s.Now())
@@ -97,9 +102,9 @@ func decideWish(
 				return v, "", nil
 			case i+j == 0:
 				all, by = v, grant
-			case all.reason == emr.ReasonConsentPermits && v.decision == emr.Ask && v.reason != all.reason:
+			case all.reason == emr.ReasonConsentPermits && v.decision == emr.Ask:
 				all = v // the device may answer by itself only what the consent permits whole
-			case all.decision == emr.Permit && (v.decision != emr.Permit || grant != by):
+			case all.reason == emr.ReasonConsentPermits, all.decision == emr.Permit && (v.decision != emr.Permit || grant != by):
 				all, by = verdict{emr.Ask, emr.ReasonNoGrant}, ""
 			}
 		}
@@ -108,8 +113,9 @@ func decideWish(
 }
 
 // askingFor reads what one record of a request is decided from. It must be of the
-// patient and scope of the first one: one grant answers a request.
-func askingFor(s Lookup, clinician *emr.Clinician, first *emr.Record, id emr.RecordID) (*asking, error) {
+// patient and scope of the first one: one grant answers a request. Grants that end
+// sooner, or allow fewer uses, than is wished do not give what is asked for.
+func askingFor(s Lookup, clinician *emr.Clinician, first *emr.Record, id emr.RecordID, w *emr.Wish) (*asking, error) {
 	a := &asking{clinician: clinician, record: first}
 	var err error
 	if id != first.ID {
@@ -123,8 +129,21 @@ func askingFor(s Lookup, clinician *emr.Clinician, first *emr.Record, id emr.Rec
 	if a.grants, err = namingGrants(s, a.record, clinician.ID); err != nil {
 		return nil, err
 	}
+	a.grants = slices.DeleteFunc(a.grants, func(g *emr.Grant) bool {
+		terms := g.Effective()
+		sooner, fewer := shortOf(w, &terms)
+		return sooner || fewer
+	})
 	a.signOff, err = signOffOf(s, id)
 	return a, err
+}
+
+// shortOf tells whether terms end sooner, or allow fewer uses, than is wished.
+func shortOf(w *emr.Wish, terms *emr.GrantTerms) (sooner, fewer bool) {
+	if w == nil {
+		return false, false
+	}
+	return w.Until != 0 && terms.Until < w.Until, w.MaxUses != 0 && terms.MaxUses != 0 && terms.MaxUses < w.MaxUses
 }
 
 // answeredRequest returns the request that a grant names, as granted; nil when it
@@ -176,9 +195,6 @@ func leftOut(request *emr.Request, terms *emr.GrantTerms) *emr.LeftOut {
 	}
 	slices.Sort(left.Records)
 	slices.Sort(left.Purposes)
-	if w := request.Wish; w != nil {
-		left.Until = w.Until != 0 && terms.Until < w.Until
-		left.MaxUses = w.MaxUses != 0 && terms.MaxUses != 0 && terms.MaxUses < w.MaxUses
-	}
+	left.Until, left.MaxUses = shortOf(request.Wish, terms)
 	return left
 }

@@ -4,17 +4,9 @@
 package ledgermodel
 
 import (
-	"crypto/sha256"
-	"slices"
-	"strings"
-
-	"github.com/stretchr/testify/require"
-
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
-	"github.com/emrys-health/emrys/pkg/manifest"
-	"github.com/emrys-health/emrys/pkg/pre"
 )
 
 // Scopes, relationships and records.
@@ -188,6 +180,10 @@ func (m *Model) drawRegisterRecord() *step {
 			wish.scope, wish.class = wish.previous.scope, wish.previous.class
 		}
 	}
+	if m.seldom(8, "malformed") {
+		bad := pick(m, m.badManifests(), "what is wrong")
+		wish.bad = &bad
+	}
 	m.drawSigners(&wish)
 	m.reuse(&wish)
 	if m.seldom(12, "another's scope") {
@@ -198,25 +194,17 @@ func (m *Model) drawRegisterRecord() *step {
 	return m.write(p, author, m.carrier(author), wish)
 }
 
-type recordWish struct {
-	scope    *scope
-	class    emr.Class
-	label    bool
-	previous *record
-	signers  []signer
-	size     uint64 // of the content; 0: as usual
-	late     bool   // names another epoch
-	used     *record
-	as       string // what of it is used once more
-}
-
 func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *step {
 	man := m.manifest(p, by, wish)
 	s := m.signed(ledgerapi.RegisterRecord, by, via, man)
 	m.author(s, p, wish.class)
 	r := m.newRecord(s, man, wish, by.org)
+	r.labels = man.Labels
 	s.faultsOfRecord(p, r, wish)
 	m.faultsOfSigners(s, &wish)
+	if wish.bad != nil {
+		s.fault(true, wish.bad.code)
+	}
 	s.event = ledgerapi.EventRecordRegistered
 	s.then = func(a *answer) []emr.AuditEntry {
 		m.registered(s, r, wish.previous, a.At)
@@ -226,71 +214,4 @@ func (m *Model) write(p *patient, by *actor, via emr.OrgID, wish recordWish) *st
 		return []emr.AuditEntry{e}
 	}
 	return s
-}
-
-// manifest makes a whole manifest with a capsule and an envelope for the members.
-func (m *Model) manifest(p *patient, by *actor, wish recordWish) *emr.Manifest {
-	id := ledgertest.ID[emr.RecordID](emr.RecordPrefix)
-	if wish.as == "id" {
-		id = wish.used.id
-	}
-	plain := max(wish.size, 1000)
-	cipher, err := manifest.CipherSize(plain)
-	require.NoError(m.t, err)
-	man := &emr.Manifest{
-		Record: id, Patient: p.handle, Scope: wish.scope.ID, Epoch: wish.scope.Epoch, Class: wish.class, Level: levelOf(wish.class), Version: 1,
-		ContentType: "application/dicom", CID: ledgertest.CID(id), Digest: sha256.Sum256([]byte("digest " + id)),
-		PlainSize: plain, CipherSize: cipher, SegmentSize: manifest.SegmentSize,
-		FileID: sha256.Sum256([]byte("file " + id)), KeyCommitment: sha256.Sum256([]byte("commit " + id)), Threshold: 2,
-	}
-	if m.Content != nil {
-		man.CID = m.Content()
-	}
-	for _, of := range wish.signers {
-		man.Signers = append(man.Signers, emr.Signer{Clinician: of.cid, Org: of.in, Role: of.as})
-	}
-	if wish.label {
-		man.Labels = []emr.Label{emr.LabelHIV}
-	}
-	if wish.previous != nil {
-		man.Previous, man.Version = wish.previous.id, wish.previous.version+1
-	}
-	wish.claim(man)
-	author := &emr.Clinician{ID: emr.ClinicianID(by.id), Signing: pinned(by.key)}
-	hash, err := manifest.Context(m.d.Channel(), man, author, &wish.scope.Scope).Hash()
-	require.NoError(m.t, err)
-	delegating, err := pre.ParsePublicKey(wish.scope.Delegating)
-	require.NoError(m.t, err)
-	capsule, kPre, err := pre.Encapsulate(nil, delegating, hash)
-	require.NoError(m.t, err)
-	man.Capsule, man.Envelope = capsule.Bytes(), m.envelope(hash, kPre, by.org)
-	if wish.as == "capsule" {
-		man.Capsule = wish.used.capsule
-	}
-	return man
-}
-
-func (m *Model) envelope(ctx [32]byte, kPre []byte, hospital emr.OrgID) []byte {
-	var to []pre.Recipient
-	for _, id := range m.members() {
-		key, err := pre.ParseHybridPublicKey(m.orgs[id].profile.Keys.Proxy)
-		require.NoError(m.t, err)
-		to = append(to, pre.Recipient{ID: string(id), Key: key})
-	}
-	slices.SortFunc(to, func(a, b pre.Recipient) int { return strings.Compare(a.ID, b.ID) })
-	kShare, shares, err := pre.SplitShares(nil, ctx, 2, to)
-	require.NoError(m.t, err)
-	dek := slices.Repeat([]byte{7}, pre.KeySize)
-	wrapped, err := pre.WrapKey(ctx, kShare, kPre, dek)
-	require.NoError(m.t, err)
-	own, err := pre.ParseHybridPublicKey(m.orgs[hospital].profile.Keys.Record)
-	require.NoError(m.t, err)
-	copied, err := pre.SealPatientCopy(own, ctx, kShare)
-	require.NoError(m.t, err)
-	legal, err := pre.SealHospitalCopy(own, ctx, dek)
-	require.NoError(m.t, err)
-	sealed := pre.Envelope{Wrapped: wrapped, Shares: *shares, PatientCopy: copied, HospitalCopy: legal}
-	b, err := sealed.Marshal()
-	require.NoError(m.t, err)
-	return b
 }

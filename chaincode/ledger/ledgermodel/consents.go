@@ -103,16 +103,23 @@ func (s *standing) excludes(c *clinician, of *scope, purpose emr.Purpose, now em
 func (m *Model) drawPutConsent() *step {
 	p := pick(m, knownPatients(m), "patient")
 	by := m.orAnybody(m.helper(p))
-	doc, known := m.document(p)
-	replaces := p.standing.number()
+	doc, good := m.document(p)
+	replaces, is := p.standing.number(), m.drawShown(p, doc, good)
+	if is != nil {
+		doc, good = is.doc, true
+	}
 	if m.seldom(8, "another version") {
 		replaces++
 	}
-	s := m.signed(ledgerapi.PutConsent, by, m.carrier(by), ledgerapi.PutConsentArgs{
+	args := &ledgerapi.PutConsentArgs{
 		Patient: p.handle, Replaces: replaces, Document: doc, Previewed: ledgerapi.Previewed{People: []emr.ClinicianID{}},
-	})
+	}
+	s := m.signed(ledgerapi.PutConsent, by, m.carrier(by), args)
+	if is != nil {
+		m.faultsOfShown(s, p, is, args)
+	}
 	m.patientOrDelegate(s, p)
-	s.fault(!known, emr.CodeInvalid)
+	s.fault(!good, emr.CodeInvalid)
 	s.fault(replaces != p.standing.number(), emr.CodeStale)
 	s.event = ledgerapi.EventConsentChanged
 	s.then = func(*answer) []emr.AuditEntry {
@@ -123,113 +130,6 @@ func (m *Model) drawPutConsent() *step {
 		return []emr.AuditEntry{e}
 	}
 	return s
-}
-
-// focus is what a provision is about: mostly what somebody reads already, so that
-// provisions meet one another and the next reading.
-type focus struct {
-	c       *clinician
-	purpose emr.Purpose
-	record  *record
-	scope   *scope
-}
-
-func (m *Model) focusOf(p *patient) *focus {
-	f := &focus{c: pick(m, knownClinicians(m), "about whom"), purpose: pick(m, []emr.Purpose{
-		emr.PurposeTreatment, emr.PurposePayment, emr.PurposeResearch,
-	}, "purpose")}
-	if len(m.records) > 0 {
-		f.record = pick(m, m.records, "record")
-	}
-	if len(p.scopes) > 0 {
-		f.scope = pick(m, p.scopes, "scope")
-	}
-	for _, g := range slices.Backward(m.grants) {
-		if g.owner != p || m.seldom(4, "not this grant") {
-			continue
-		}
-		f.c, f.scope = g.to, g.scope
-		if g.purposes[0] != emr.PurposePatient && g.purposes[0] != emr.PurposeEmergency && g.purposes[0] != emr.PurposeBreakGlass {
-			f.purpose = g.purposes[0]
-		}
-		if len(g.records) > 0 {
-			f.record = g.records[0]
-		}
-		break
-	}
-	return f
-}
-
-// document makes a consent of up to four provisions, none of which selects as
-// another does, and tells whether every organisation in it is a member.
-func (m *Model) document(p *patient) (consent.Document, bool) {
-	d := consent.Document{Base: pick(m, []emr.Decision{emr.Ask, emr.Permit, emr.Deny}, "base")}
-	known := true
-	shapes := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
-	for range m.c.Choose(5, "provisions") {
-		at := m.c.Choose(len(shapes), "shape")
-		shape := shapes[at]
-		shapes = slices.Delete(shapes, at, at+1)
-		v := consent.Provision{Effect: pick(m, []emr.Decision{emr.Permit, emr.Deny}, "effect")}
-		f := m.focusOf(p)
-		if !m.shape(&v, &d, shape, f) {
-			continue
-		}
-		for _, hospital := range v.Hospitals {
-			known = known && m.orgs[hospital].member
-		}
-		if m.seldom(3, "an end") {
-			v.Until = m.later("end")
-		}
-		d.Provisions = append(d.Provisions, v)
-	}
-	return consent.Normal(d), known
-}
-
-// shape fills in one selector; false when there is nothing to select.
-func (m *Model) shape(v *consent.Provision, d *consent.Document, shape int, f *focus) bool {
-	switch shape {
-	case 0:
-		v.People = []emr.ClinicianID{f.c.cid}
-	case 1:
-		v.Hospitals = []emr.OrgID{f.c.org}
-		if m.seldom(6, "another hospital") {
-			v.Hospitals = []emr.OrgID{pick(m, m.orgIDs, "hospital")}
-		}
-	case 2:
-		v.Roles = []emr.Role{emr.RolePhysician}
-		if f.c.role == emr.RoleNurse || f.c.role == emr.RoleInsurer {
-			v.Roles = []emr.Role{f.c.role}
-		}
-	case 3:
-		v.Purposes = []emr.Purpose{f.purpose}
-	case 5:
-		v.Restricted = true
-	case 9:
-		v.Groups = []string{"ward"}
-		d.Groups = []consent.Group{{Name: "ward", Members: []emr.ClinicianID{f.c.cid}, Until: m.later("end of the group")}}
-	case 8:
-		if f.scope == nil {
-			return false
-		}
-		v.Scopes = []emr.ScopeID{f.scope.ID}
-		if m.seldom(2, "and its successor") {
-			v.Scopes = append(v.Scopes, m.coming(f.scope.owner))
-		}
-	default:
-		if f.record == nil {
-			return false
-		}
-		switch shape {
-		case 4:
-			v.Classes = []emr.Class{f.record.class}
-		case 6:
-			v.Authors = []emr.ClinicianID{f.record.author.cid}
-		default:
-			v.Records = []emr.RecordID{f.record.id}
-		}
-	}
-	return true
 }
 
 func (m *Model) drawWithdraw() *step {
@@ -264,7 +164,15 @@ func (m *Model) drawNameDelegate() *step {
 	if m.seldom(4, "a guardian") {
 		kind = emr.DelegationGuardian
 	}
-	if m.seldom(12, "over already") {
+	longest := map[emr.DelegationKind]time.Duration{emr.DelegationChosen: 365, emr.DelegationGuardian: 6588}[kind] * 24 * time.Hour
+	switch m.c.Choose(16, "until or kind") {
+	case 11:
+		until = m.now().Add(longest)
+	case 12:
+		until = m.beyond(longest)
+	case 13:
+		kind = "proxy"
+	case 14, 15: // over already
 		until = m.now().Add(-time.Hour)
 	}
 	return m.nameDelegate(p, by, m.carrier(by), to, kind, until)
@@ -277,7 +185,12 @@ func (m *Model) nameDelegate(
 		Patient: p.handle, Delegate: to.handle, Kind: kind, Until: until,
 	})
 	s.onlyPatient(p)
-	s.fault(to == p || until <= m.now(), emr.CodeInvalid)
+	longest := emr.Time(365 * 24 * 3600)
+	if kind == emr.DelegationGuardian {
+		longest = 6588 * 24 * 3600
+	}
+	s.fault(to == p || until <= m.now() || until > m.now()+longest, emr.CodeInvalid)
+	s.fault(kind != emr.DelegationChosen && kind != emr.DelegationGuardian, emr.CodeInvalid)
 	s.fault(!to.registered, emr.CodeNotFound)
 	old := p.delegates[to]
 	guarded := kind == emr.DelegationGuardian || old != nil && old.guardian && old.holds(m.now())

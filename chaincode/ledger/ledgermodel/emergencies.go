@@ -159,7 +159,8 @@ func (m *Model) drawOpen() *step {
 	}
 	var against grounds
 	again := false
-	switch m.c.Choose(16, "what") {
+	bad := false
+	switch m.c.Choose(24, "what") {
 	case 10:
 		args.Purpose = pick(m, emr.Purposes(), "purpose")
 		against.add(args.Purpose != emr.PurposeEmergency && args.Purpose != emr.PurposeBreakGlass, emr.ReasonPurpose)
@@ -172,6 +173,21 @@ func (m *Model) drawOpen() *step {
 	case 13:
 		args.Presence.At = m.now().Add(-time.Hour)
 		against.add(true, emr.ReasonStalePresence)
+	case 15:
+		args.Presence.Method, bad = "nod", true
+	case 16:
+		args.Minutes, bad = 1441, true
+	case 17: // after the action that states it
+		args.Presence.At = m.now() + 60
+		against.add(true, emr.ReasonStalePresence)
+	case 18:
+		args.Presence.At = 0
+		against.add(true, emr.ReasonStalePresence)
+	case 19, 20: // the last second, and the first one after it
+		if late := emr.Time(m.c.Choose(2, "a second late")); !m.Shared {
+			args.Presence.At = m.now() - 120 - late
+			against.add(late > 0, emr.ReasonStalePresence)
+		}
 	case 14:
 		again = len(m.sessions) > 0
 		if again {
@@ -181,6 +197,7 @@ func (m *Model) drawOpen() *step {
 	s := m.signed(ledgerapi.OpenEmergency, by, m.carrier(by), args)
 	s.fault(!p.registered, emr.CodeNotFound)
 	s.fault(again, emr.CodeExists)
+	s.fault(bad, emr.CodeInvalid)
 	if s.onlyClinician() {
 		m.opening(s, p, &args, against)
 	}
@@ -246,7 +263,10 @@ func (m *Model) drawConfirm() *step {
 		return nil
 	}
 	of := m.aSession(waits)
-	by := m.orAnybody(pick(m, m.able(), "second person").actor)
+	return m.confirmSession(of, m.orAnybody(pick(m, m.able(), "second person").actor))
+}
+
+func (m *Model) confirmSession(of *session, by *actor) *step {
 	args := ledgerapi.ConfirmEmergencyArgs{Session: of.id, Presence: emr.Presence{Method: emr.PresencePasskey, At: m.now()}}
 	stale := m.seldom(10, "a stale presence")
 	if stale {
@@ -259,7 +279,7 @@ func (m *Model) drawConfirm() *step {
 	}
 	c := by.clinician
 	var against grounds
-	against.add(c == of.by, emr.ReasonSelfConfirmed)
+	against.add(onePerson(c, of.by), emr.ReasonSelfConfirmed)
 	against.add(c != of.by && c.org == of.by.org, emr.ReasonOrgConfirmed)
 	against.add(c.state() != emr.ClinicianActive, statusReason(c))
 	against.add(!writes(c.role) && c.role != emr.RolePrivacyOfficer, emr.ReasonRole)
@@ -322,81 +342,4 @@ func (m *Model) officer() *actor {
 		return m.anybody()
 	}
 	return pick(m, all, "officer")
-}
-
-func (m *Model) drawReview() *step {
-	ended := func(s *session) bool { return s.status != emr.EmergencyDenied && !s.done && m.now() >= s.end() }
-	if len(m.sessions) == 0 || idle(m, m.sessions, ended) {
-		return nil
-	}
-	of := m.aSession(ended)
-	by := m.orAnybody(m.officer())
-	outcome := pick(m, []emr.ReviewOutcome{emr.ReviewJustified, emr.ReviewUnjustified, emr.ReviewEscalated, "fine"}, "outcome")
-	s := m.signed(ledgerapi.ReviewEmergency, by, m.carrier(by), ledgerapi.ReviewEmergencyArgs{
-		Session: of.id, Outcome: outcome, Text: "looked at the chart",
-	})
-	escalates := outcome == emr.ReviewEscalated
-	s.fault(outcome == "fine", emr.CodeInvalid)
-	s.fault(of.status == emr.EmergencyDenied || m.now() < of.end(), emr.CodeRule)
-	s.fault(of.done, emr.CodeExists)
-	s.fault(escalates && len(of.reviews) >= 3, emr.CodeRule)
-	if !s.onlyClinician() {
-		return s
-	}
-	c := by.clinician
-	s.says, s.event = says(emr.Permit, emr.ReasonEmergency), ledgerapi.EventEmergencyReviewed
-	if against := m.againstReviewer(c, of); len(against) > 0 {
-		s.says, s.event = denied(against), ledgerapi.EventEmergencyDenied
-	}
-	s.then = func(a *answer) []emr.AuditEntry {
-		if a.Decision == emr.Permit {
-			of.reviews = append(of.reviews, review{c, escalates})
-			of.done = !escalates
-			_, _, days := m.between(of.by.org, of.owner.org)
-			of.reviewBy = a.At.Add(time.Duration(days) * 24 * time.Hour)
-		}
-		return []emr.AuditEntry{of.entry(emr.AuditEmergencyReviewed, by, a.Decision, a.Reason)}
-	}
-	return s
-}
-
-func (m *Model) againstReviewer(c *clinician, of *session) grounds {
-	var g grounds
-	g.add(c == of.by || c == of.second, emr.ReasonSelfReviewed)
-	g.add(c.state() != emr.ClinicianActive, statusReason(c))
-	g.add(c.role != emr.RolePrivacyOfficer, emr.ReasonRole)
-	again := slices.ContainsFunc(of.reviews, func(r review) bool { return r.by.org == c.org })
-	g.add(again || !m.stands(c, of), emr.ReasonReviewStanding)
-	return g
-}
-
-func (m *Model) drawContest() *step {
-	if len(m.sessions) == 0 {
-		return nil
-	}
-	of := m.recentSession()
-	by := m.self(of.owner)
-	p := of.owner
-	if m.seldom(6, "another patient") {
-		p = pick(m, knownPatients(m), "patient")
-		by = p.actor
-	}
-	text := "I was awake and could have been asked"
-	empty := m.seldom(12, "no text")
-	if empty {
-		text = "  "
-	}
-	s := m.signed(ledgerapi.ContestEmergency, by, m.carrier(by), ledgerapi.ContestEmergencyArgs{
-		Patient: p.handle, Session: of.id, Text: text,
-	})
-	s.onlyPatient(p)
-	s.fault(p != of.owner, emr.CodeNotFound)
-	s.fault(empty, emr.CodeInvalid)
-	s.fault(of.contested, emr.CodeExists)
-	s.event = ledgerapi.EventEmergencyContested
-	s.then = func(*answer) []emr.AuditEntry {
-		of.contested = true
-		return []emr.AuditEntry{of.entry(emr.AuditEmergencyContested, by, "", "")}
-	}
-	return s
 }

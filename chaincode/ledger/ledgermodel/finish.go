@@ -179,19 +179,13 @@ func (m *Model) finishSharing() {
 		require.Equal(m.t, g.owner.handle, found.Terms.Patient)
 		require.Equal(m.t, g.to.cid, found.Terms.Grantee)
 	}
-	for _, q := range m.requests {
-		var found emr.Request
-		m.ask(ledgerapi.GetRequest, ledgerapi.RequestQuery{Request: q.id}, &found)
-		require.Equal(m.t, q.pending, found.Status == emr.RequestPending)
-		if q.ended != "" {
-			require.Equal(m.t, q.ended, found.Reason)
-		}
-	}
+	m.finishRequests()
 	for _, d := range m.disclosures {
 		var found emr.Disclosure
 		m.ask(ledgerapi.GetDisclosure, ledgerapi.DisclosureQuery{Disclosure: d.id}, &found)
 		require.Equal(m.t, d.permit, found.Decision == emr.Permit)
 		require.Equal(m.t, d.reader.id, found.Reader)
+		require.Equal(m.t, []any{d.onward, d.noOnward}, []any{found.Onward, found.NoOnward}, "what is said of onward use")
 	}
 }
 

@@ -38,9 +38,11 @@ func (m *Model) finishWideGrants() {
 		var found emr.Grant
 		m.ask(ledgerapi.GetGrant, ledgerapi.GrantQuery{Grant: g.id}, &found)
 		left := found.Effective()
-		require.Equal(m.t, []any{g.until, g.most, g.purposes, g.signedOff}, []any{left.Until, left.MaxUses, left.Purposes, left.SignedOff})
+		require.Equal(m.t, []any{g.until, g.most, g.purposes, g.signedOff, g.noOnward},
+			[]any{left.Until, left.MaxUses, left.Purposes, left.SignedOff, left.NoOnward})
 		require.Equal(m.t, idsOf(g.records), left.Records)
 		require.Equal(m.t, idsOf(g.signedRecords), found.Terms.Records, "the terms stay as they were signed")
+		require.Equal(m.t, g.committed(), found.Commitments, "what %s commits to", g.id)
 		waits, by, ready := false, "", emr.Time(0)
 		if g.held != nil {
 			if waits = g.held.confirmed == nil; !waits {

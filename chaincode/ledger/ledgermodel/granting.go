@@ -20,8 +20,8 @@ type narrowing struct {
 	purposes []emr.Purpose
 	until    emr.Time
 	most     uint32
-	// signedOff is a condition, which is set and never lifted.
-	signedOff bool
+	// Conditions, which are set and never lifted.
+	signedOff, noOnward bool
 }
 
 // drawNarrow leaves less of a grant, or tries to make it give more.
@@ -39,7 +39,7 @@ func (m *Model) drawNarrow() *step {
 
 // left is what is left of a grant now.
 func (g *grant) left() *narrowing {
-	return &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff}
+	return &narrowing{g.records, g.purposes, g.until, g.most, g.signedOff, g.noOnward}
 }
 
 func (m *Model) narrow(g *grant, n *narrowing) *step {
@@ -51,7 +51,7 @@ func (m *Model) narrow(g *grant, n *narrowing) *step {
 	}
 	s := m.signed(ledgerapi.NarrowGrant, by, m.carrier(by), ledgerapi.NarrowGrantArgs{
 		Patient: of.handle, Grant: g.id, Records: idsOf(n.records), Purposes: n.purposes, Until: n.until, MaxUses: n.most,
-		SignedOff: n.signedOff,
+		SignedOff: n.signedOff, NoOnward: n.noOnward,
 	})
 	m.patientOrDelegate(s, of)
 	s.fault(of != g.owner, emr.CodeNotFound)
@@ -62,7 +62,7 @@ func (m *Model) narrow(g *grant, n *narrowing) *step {
 	s.event = ledgerapi.EventAccessNarrowed
 	s.then = func(*answer) []emr.AuditEntry {
 		entries := entriesOf(emr.AuditNarrowed, g, by, g.records)
-		g.records, g.purposes, g.until, g.most, g.signedOff = n.records, n.purposes, n.until, n.most, n.signedOff
+		g.records, g.purposes, g.until, g.most, g.signedOff, g.noOnward = n.records, n.purposes, n.until, n.most, n.signedOff, n.noOnward
 		m.urge = func() *step {
 			if m.undecided(g) && m.mostly(3, "confirm what is left") {
 				return m.confirmLate(g)
@@ -86,15 +86,15 @@ func narrowed(g *grant, n *narrowing) (wider, foreign, same bool) {
 		fewer = fewer && slices.Contains(g.purposes, purpose)
 	}
 	uses := g.most == 0 || n.most > 0 && n.most <= g.most
-	wider = !fewer || !uses || n.until > g.until || g.signedOff && !n.signedOff
+	wider = !fewer || !uses || n.until > g.until || g.signedOff && !n.signedOff || g.noOnward && !n.noOnward
 	same = slices.Equal(idsOf(n.records), idsOf(g.records)) && slices.Equal(n.purposes, g.purposes) &&
-		n.until == g.until && n.most == g.most && n.signedOff == g.signedOff
+		n.until == g.until && n.most == g.most && n.signedOff == g.signedOff && n.noOnward == g.noOnward
 	return wider, foreign, same
 }
 
 // narrowOne changes one thing.
 func (m *Model) narrowOne(g *grant, n *narrowing) {
-	switch m.c.Choose(11, "what") {
+	switch m.c.Choose(12, "what") {
 	case 1, 2:
 		n.most = 1
 	case 3:
@@ -117,6 +117,8 @@ func (m *Model) narrowOne(g *grant, n *narrowing) {
 		})
 	case 10:
 		n.records = nil
+	case 11:
+		n.noOnward = !g.noOnward
 	default:
 		n.until -= emr.Time(5 * time.Minute / time.Second)
 	}

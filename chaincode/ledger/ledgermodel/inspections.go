@@ -4,6 +4,7 @@
 package ledgermodel
 
 import (
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,8 @@ type inspection struct {
 	of     emr.LogSubject
 	permit bool
 	until  emr.Time
+	from   emr.Time // of the entries that are shown
+	to     emr.Time // the first that is not shown any more
 }
 
 // whose is what an inspection is about.
@@ -64,9 +67,10 @@ func (m *Model) drawInspect() *step {
 
 func (m *Model) inspect(by *actor, w *whose) *step {
 	args := ledgerapi.InspectLogArgs{
-		Inspection: ledgertest.ID[emr.InspectionID](emr.InspectionPrefix), Subject: w.subject, From: 0,
+		Inspection: ledgertest.ID[emr.InspectionID](emr.InspectionPrefix), Subject: w.subject,
 		To: m.now().Add(400 * 24 * time.Hour), Ground: emr.InspectComplaint,
 	}
+	empty := m.inspected(&args)
 	again := m.seldom(12, "once more") && len(m.inspections) > 0
 	if again {
 		args.Inspection = pick(m, m.inspections, "inspection").id
@@ -77,7 +81,7 @@ func (m *Model) inspect(by *actor, w *whose) *step {
 	}
 	s := m.signed(ledgerapi.InspectLog, by, m.carrier(by), args)
 	s.fault(again, emr.CodeExists)
-	s.fault(bad, emr.CodeInvalid)
+	s.fault(bad || empty, emr.CodeInvalid)
 	s.fault(w.nobody, emr.CodeNotFound)
 	if !s.onlyClinician() {
 		return s
@@ -96,7 +100,9 @@ func (m *Model) inspect(by *actor, w *whose) *step {
 		s.aboutOrg = w.org
 	}
 	s.then = func(a *answer) []emr.AuditEntry {
-		m.inspections = append(m.inspections, &inspection{args.Inspection, c, w.subject, a.Decision == emr.Permit, a.Until})
+		m.inspections = append(m.inspections, &inspection{
+			args.Inspection, c, w.subject, a.Decision == emr.Permit, a.Until, args.From, args.To,
+		})
 		e := emr.AuditEntry{
 			Kind: emr.AuditLogRead, Record: w.subject.Record, Actor: c.id, Org: c.org, Decision: a.Decision, Reason: a.Reason,
 			Ref: string(args.Inspection),
@@ -107,6 +113,22 @@ func (m *Model) inspect(by *actor, w *whose) *step {
 		return []emr.AuditEntry{e}
 	}
 	return s
+}
+
+// inspected chooses of which time a log is read: mostly of all of it. It tells whether that is no time.
+func (m *Model) inspected(args *ledgerapi.InspectLogArgs) bool {
+	switch m.c.Choose(8, "of which time") {
+	case 4: // up to now
+		args.To = m.now()
+	case 5: // the last hour
+		args.From = m.now().Add(-time.Hour)
+	case 6: // what comes
+		args.From = m.now()
+	case 7:
+		args.From = args.To
+		return true
+	}
+	return false
 }
 
 // inspector is an auditor or a privacy officer.
@@ -132,16 +154,21 @@ func (m *Model) readLog() {
 		via = pick(m, m.members(), "gateway")
 	}
 	q := ledgerapi.ReadLogQuery{Inspection: i.id, Limit: 100}
+	beyond := m.seldom(8, "of more time")
+	if beyond {
+		q.To = i.to + 1
+	}
 	var page ledgerapi.AuditPage
 	err := m.d.Ask(via, ledgerapi.ReadLog, q, &page)
-	shown := i.permit && m.now() < i.until && via == i.by.org && m.orgs[via].member && i.by.state() == emr.ClinicianActive
+	shown := i.permit && m.now() < i.until && via == i.by.org && m.orgs[via].member && i.by.state() == emr.ClinicianActive && !beyond
 	if !shown {
 		require.Error(m.t, err, "the log is shown under an inspection that gives nothing: %s by %s", i.id, i.by.name)
 		return
 	}
 	require.NoError(m.t, err, "%s by %s", i.id, i.by.name)
 	if p := m.patientOf(i.of.Patient); p != nil && page.Bookmark == "" {
-		require.Len(m.t, page.Items, len(m.trailOf(p.id)))
+		want := slices.DeleteFunc(m.trailOf(p.id), func(e emr.AuditEntry) bool { return e.At < i.from || e.At >= i.to })
+		require.Len(m.t, page.Items, len(want), "of %v to %v", i.from, i.to)
 	}
 }
 
@@ -160,7 +187,11 @@ func (m *Model) drawSuspendAccounting() *step {
 	args := ledgerapi.SuspendAccountingArgs{
 		Disclosures: []emr.DisclosureID{d.id}, Ground: emr.SuspendOversight, Until: m.now().Add(5 * 24 * time.Hour),
 	}
-	switch m.c.Choose(8, "what") {
+	switch m.c.Choose(10, "what") {
+	case 4:
+		args.Written, args.Until = true, m.now().Add(365*24*time.Hour)
+	case 3:
+		args.Written, args.Until = true, m.beyond(365*24*time.Hour)
 	case 5:
 		args.Until = 0
 	case 6:
@@ -169,7 +200,8 @@ func (m *Model) drawSuspendAccounting() *step {
 		args.Disclosures[0] = ledgertest.ID[emr.DisclosureID](emr.DisclosurePrefix)
 	}
 	s := m.order(ledgerapi.SuspendAccounting, by, args)
-	s.fault(args.Until > m.now().Add(30*24*time.Hour), emr.CodeInvalid)
+	longest := map[bool]time.Duration{false: 30, true: 365}[args.Written] * 24 * time.Hour
+	s.fault(args.Until > m.now().Add(longest), emr.CodeInvalid)
 	s.fault(args.Disclosures[0] != d.id, emr.CodeNotFound)
 	s.fault(by != d.record.hospital && m.orgs[by].kind != emr.KindRegulator, emr.CodeForbidden)
 	own := d.reader.clinician == nil

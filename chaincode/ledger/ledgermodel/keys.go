@@ -16,12 +16,6 @@ import (
 
 // Keys of patients, guardians and recoveries.
 
-// prove makes the action by which a new key shows that somebody holds it.
-func (m *Model) prove(p *patient, key *pre.PrivateKey, args ledgerapi.ProveKeyArgs) *emr.SignedAction {
-	s := &step{function: ledgerapi.ProveKey, by: p.actor, args: args}
-	return m.sign(m.action(s), key)
-}
-
 func (p *patient) replace(key *pre.PrivateKey, hybrid []byte) {
 	if key != p.key {
 		p.retired = append(p.retired, p.key)
@@ -31,7 +25,7 @@ func (p *patient) replace(key *pre.PrivateKey, hybrid []byte) {
 }
 
 func (m *Model) drawRotatePatientKeys() *step {
-	return m.rotatePatientKeys(pick(m, knownPatients(m), "patient"), m.c.Choose(9, "what"))
+	return m.rotatePatientKeys(pick(m, knownPatients(m), "patient"), m.c.Choose(11, "what"))
 }
 
 // toSecondKey is the kind of a rotation to the key of the patient's second device.
@@ -67,15 +61,17 @@ func (m *Model) rotatePatientKeys(p *patient, kind int) *step {
 		if prover == nil {
 			prover = key
 		}
-		args.Proof = m.prove(p, prover, ledgerapi.ProveKeyArgs{
-			Patient: p.handle, Version: version, Consent: args.Consent, Hybrid: hybrid,
-		})
+		says := ledgerapi.ProveKeyArgs{Patient: p.handle, Version: version, Consent: args.Consent, Hybrid: hybrid}
+		if kind > toSecondKey {
+			m.misprove(&says)
+		}
+		args.Proof = m.prove(p, prover, says)
 	}
 	s := m.signed(ledgerapi.RotatePatientKeys, by, m.carrier(by), args)
 	s.onlyPatient(p)
 	s.fault(version != p.version, emr.CodeStale)
 	s.fault(key == p.key && slices.Equal(hybrid, p.hybrid), emr.CodeInvalid)
-	s.fault(key != p.key && !proves, emr.CodeInvalid)
+	s.fault(key != p.key && !proves || kind > toSecondKey, emr.CodeInvalid)
 	s.fault(proves && prover != key, emr.CodeUnauthenticated)
 	s.fault(slices.Contains(p.retired, key), emr.CodeRule)
 	s.event = ledgerapi.EventKeysReplaced
@@ -108,7 +104,7 @@ func (m *Model) drawSetGuardians() *step {
 }
 
 func (m *Model) setGuardians(p *patient, by *actor, chosen []*actor, threshold int) *step {
-	set := &guardians{all: chosen, threshold: threshold, hours: pick(m, []uint32{24, 0}, "hours")}
+	set := &guardians{all: chosen, threshold: threshold, hours: pick(m, []uint32{24, 0, 24, 0, 24, 0, 720, 23, 721}, "hours")}
 	version := uint32(0)
 	if p.guardians != nil {
 		version = p.guardians.version
@@ -130,7 +126,7 @@ func (m *Model) setGuardians(p *patient, by *actor, chosen []*actor, threshold i
 	})
 	s.onlyPatient(p)
 	s.fault(stale, emr.CodeStale)
-	s.fault(slices.Contains(chosen, p.actor), emr.CodeInvalid)
+	s.fault(slices.Contains(chosen, p.actor) || set.hours != 0 && (set.hours < 24 || set.hours > 720), emr.CodeInvalid)
 	s.fault(len(chosen) > 0 && (set.threshold < 2 || set.threshold > len(chosen)), emr.CodeInvalid)
 	of := map[emr.OrgID]int{}
 	for _, a := range chosen {
@@ -219,11 +215,15 @@ func (m *Model) drawProposeRecovery() *step {
 	if kind == 7 {
 		prover = m.newKey()
 	}
-	proof := m.prove(p, prover, ledgerapi.ProveKeyArgs{Patient: p.handle, Recovery: r.id, Consent: args.Consent, Hybrid: r.hybrid})
+	said := ledgerapi.ProveKeyArgs{Patient: p.handle, Recovery: r.id, Consent: args.Consent, Hybrid: r.hybrid}
+	if kind == 8 {
+		m.misprove(&said)
+	}
+	proof := m.prove(p, prover, said)
 	args.Proof, r.claim = *proof, proof.Digest()
 	s := m.signed(ledgerapi.ProposeRecovery, by, m.carrier(by), args)
 	s.guardian(p.guardians)
-	s.fault(r.key == p.key, emr.CodeInvalid)
+	s.fault(r.key == p.key || kind == 8, emr.CodeInvalid)
 	s.fault(slices.Contains(p.retired, r.key), emr.CodeRule)
 	s.fault(prover != r.key, emr.CodeUnauthenticated)
 	earlier := p.proposed[by]

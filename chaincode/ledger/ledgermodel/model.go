@@ -128,6 +128,7 @@ type patient struct {
 	scopes     []*scope
 	relations  map[emr.OrgID]emr.RelationshipStatus
 	standing   *standing
+	shown      *shown // a preview, which may be of before
 	plan       plan
 	guardians  *guardians
 	delegates  map[*patient]*delegation
@@ -151,6 +152,7 @@ type clinician struct {
 	version  uint32
 	status   emr.ClinicianStatus
 	retired  []*pre.PrivateKey
+	hybrids  [][]byte // of before
 }
 
 // state is the status in effect: who is registered with a revoked certificate does not act.
@@ -175,6 +177,7 @@ type record struct {
 	author     *clinician // of what the patient re-keyed: of the version before
 	hospital   emr.OrgID
 	restricted bool
+	labels     []emr.Label // private
 	version    uint32
 	series     emr.RecordID
 	next       *record

@@ -26,6 +26,9 @@ type disclosure struct {
 	until   emr.Time
 	grant   *grant
 	session *session
+	// onward is what was declared, and noOnward what was told.
+	onward   emr.Onward
+	noOnward bool
 	// withheld is until when it is left out of the patient's accounting.
 	withheld emr.Time
 	// withholder is who withholds it, or did last.
@@ -40,8 +43,9 @@ type reading struct {
 	purpose emr.Purpose
 	grant   *grant
 	session *session
-	again   bool // an id that was used before
-	nobody  bool // names a grant or session that nobody gave
+	onward  emr.Onward // what is declared
+	again   bool       // an id that was used before
+	nobody  bool       // names a grant or session that nobody gave
 }
 
 func (m *Model) drawDisclose() *step {
@@ -82,6 +86,7 @@ func (m *Model) recentSession() *session {
 func (m *Model) reads(by *actor, r *record) *reading {
 	return &reading{
 		id: ledgertest.ID[emr.DisclosureID](emr.DisclosurePrefix), by: by, record: r, purpose: m.purpose(by.clinician),
+		onward: m.declares(),
 	}
 }
 
@@ -170,7 +175,7 @@ func (m *Model) disclose(want *reading) *step {
 }
 
 func (want *reading) args() ledgerapi.DiscloseArgs {
-	args := ledgerapi.DiscloseArgs{Disclosure: want.id, Record: want.record.id, Purpose: want.purpose}
+	args := ledgerapi.DiscloseArgs{Disclosure: want.id, Record: want.record.id, Purpose: want.purpose, Onward: want.onward}
 	if want.grant != nil {
 		args.Grant = want.grant.id
 	}
@@ -183,9 +188,10 @@ func (want *reading) args() ledgerapi.DiscloseArgs {
 // expect tells of a reading what must come of it.
 func (m *Model) expect(s *step, want *reading) {
 	s.fault(want.again, emr.CodeExists)
+	s.fault(!isUse(want.onward), emr.CodeInvalid)
 	r, c := want.record, want.by.clinician
 	if c == nil {
-		s.fault(want.grant != nil || want.session != nil, emr.CodeInvalid)
+		s.fault(want.grant != nil || want.session != nil || want.onward != "", emr.CodeInvalid)
 		s.fault(r.owner.actor != want.by, emr.CodeNotFound)
 		s.says = decideOwn(r, want.purpose)
 	} else {
@@ -200,6 +206,7 @@ func (m *Model) decideReading(want *reading, counted bool) *verdict {
 	r, c := want.record, want.by.clinician
 	against := againstPerson(c, r, want.purpose)
 	against.add(r.closed() != "", r.closed())
+	against = append(against, want.againstOnward()...)
 	permit := emr.ReasonGrant
 	if want.session != nil {
 		permit = emr.ReasonEmergency
@@ -237,8 +244,9 @@ func (m *Model) disclosed(want *reading, a *answer) []emr.AuditEntry {
 	r := want.record
 	d := &disclosure{
 		id: want.id, record: r, reader: want.by, purpose: want.purpose, permit: a.Decision == emr.Permit, reason: a.Reason,
-		grant: want.grant, session: want.session,
+		grant: want.grant, session: want.session, onward: want.onward, noOnward: a.Decision == emr.Permit && want.noOnward(),
 	}
+	require.Equal(m.t, d.noOnward, a.NoOnward, "whether it may be shared on")
 	e := byTheClinician(emr.AuditDisclosure, r.owner, want.by, string(want.id))
 	if d.permit && want.grant != nil && want.grant.most > want.grant.used+1 {
 		m.urge = func() *step { return m.readUnder(want.grant) }
@@ -283,7 +291,9 @@ func (m *Model) holds(d *disclosure, by *actor) *verdict {
 			against = append(against, again.reasons...)
 		}
 	} else {
-		again := m.decideReading(&reading{by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session}, false)
+		again := m.decideReading(&reading{
+			by: by, record: d.record, purpose: d.purpose, grant: d.grant, session: d.session, onward: d.onward,
+		}, false)
 		if again.decision == emr.Deny {
 			against = append(against, again.reasons...)
 		}
@@ -312,15 +322,20 @@ func (m *Model) present() {
 	s := &step{function: ledgerapi.OpenTicket, by: by, args: ledgerapi.OpenTicketArgs{Disclosure: d.id}}
 	signed := m.sign(m.action(s), by.key)
 	var ticket ledgerapi.Ticket
-	require.NoError(m.t, m.d.Ask(pick(m, m.members(), "proxy"), ledgerapi.CheckTicket, ledgerapi.CheckTicketQuery{Signed: *signed}, &ticket))
+	proxy := pick(m, m.members(), "proxy")
+	require.NoError(m.t, m.d.Ask(proxy, ledgerapi.CheckTicket, ledgerapi.CheckTicketQuery{Signed: *signed}, &ticket))
 	want := m.holds(d, by)
 	require.Equal(m.t, want.decision, ticket.Decision, "%s: %s of %s for %s", ticket.Reason, d.id, d.reader.name, by.name)
 	require.Contains(m.t, want.reasons, ticket.Reason)
 	if want.decision == emr.Permit {
 		require.Equal(m.t, d.record.signed(), ticket.SignOff.Status, "a reader is told whether a record is final")
+		m.sameStatements(d, &ticket)
+		m.sameKeys(d, proxy, &ticket)
 	}
 	if want.decision != emr.Permit {
 		require.Empty(m.t, ticket.Fragment.Sealed, "nothing is handed out with a refusal")
+		require.Empty(m.t, ticket.Direct.Sealed)
+		require.Empty(m.t, ticket.Statements)
 		require.Empty(m.t, ticket.Manifest.Signed.Body)
 		return
 	}

@@ -69,6 +69,9 @@ func (m *Model) drawRegisterPatient() *step {
 		m.addPatient(pick(m, m.homes(), "home"))
 	}
 	p := pick(m, m.patients, "patient")
+	if m.seldom(6, "somebody else") {
+		return m.falsePatient(p)
+	}
 	fresh := slices.IndexFunc(m.patients, func(p *patient) bool { return !p.registered })
 	if fresh >= 0 && m.mostly(3, "a fresh patient") {
 		p = m.patients[fresh]
@@ -102,6 +105,12 @@ func (m *Model) drawRegisterClinician() *step {
 		m.addClinician(pick(m, m.homes(), "organisation"), pick(m, roles, "role"), pick(m, emr.Levels(), "level"))
 	}
 	c := pick(m, m.clinicians, "professional")
+	switch m.c.Choose(8, "an impostor") {
+	case 6:
+		return m.falseClinician(c)
+	case 7:
+		return m.drawTwin()
+	}
 	days := pick(m, []int{400, 30, 800, 3}, "days")
 	key := c.key
 	if m.seldom(2, "another key") {
@@ -166,6 +175,13 @@ func (c *clinician) read(by *pre.PrivateKey) {
 	}
 }
 
+// readBy replaces a hybrid key.
+func (c *clinician) readBy(hybrid []byte) {
+	if !slices.Equal(hybrid, c.hybrid) {
+		c.hybrids, c.hybrid = append(c.hybrids, c.hybrid), hybrid
+	}
+}
+
 func about(kind emr.AuditKind, c *clinician) emr.AuditEntry {
 	return emr.AuditEntry{Kind: kind, Actor: c.id, Org: c.org, Ref: c.id}
 }
@@ -179,12 +195,18 @@ func (m *Model) drawRotateClinicianKeys() *step {
 }
 
 func (m *Model) rotateClinicianKeys(c *clinician) *step {
-	by := m.orAnybody(c.actor)
+	return m.rotateOf(c, m.orAnybody(c.actor), m.c.Choose(8, "what"))
+}
+
+// onlyHybrid is the kind of a rotation that leaves the reading key.
+const onlyHybrid = 5
+
+func (m *Model) rotateOf(c *clinician, by *actor, kind int) *step {
 	reading, hybrid, version := m.newKey(), c.hybrid, c.version
-	switch m.c.Choose(8, "what") {
+	switch kind {
 	case 4:
 		reading = c.reading
-	case 5:
+	case onlyHybrid:
 		reading, hybrid = c.reading, m.newHybrid()
 	case 6:
 		version++
@@ -203,7 +225,8 @@ func (m *Model) rotateClinicianKeys(c *clinician) *step {
 	s.fault(slices.Contains(c.retired, reading), emr.CodeRule)
 	s.event = ledgerapi.EventKeysReplaced
 	s.then = func(*answer) []emr.AuditEntry {
-		c.version, c.hybrid = c.version+1, hybrid
+		c.version++
+		c.readBy(hybrid)
 		c.read(reading)
 		m.urge = func() *step { return m.readAgain(func(g *grant) bool { return g.to == c }) }
 		return []emr.AuditEntry{about(emr.AuditKeys, c)}

@@ -89,6 +89,7 @@ func (m *Model) rekey(wish recordWish, by *actor) *step {
 	man := m.manifest(p, by, wish)
 	s := m.signed(ledgerapi.RekeyRecord, by, m.carrier(by), man)
 	r := m.newRecord(s, man, wish, by.org)
+	r.labels = man.Labels
 	m.rekeyer(s, p, wish.class)
 	s.faultsOfRecord(p, r, wish)
 	s.fault(old == nil, emr.CodeInvalid)

@@ -5,7 +5,6 @@ package ledgermodel
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"slices"
 	"strings"
 	"time"
@@ -15,17 +14,7 @@ import (
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
 
-// Requests and grants.
-
-type request struct {
-	id      emr.RequestID
-	record  *record
-	by      *clinician
-	purpose emr.Purpose
-	pending bool
-	ended   emr.Reason // for which it was closed, when its record was
-	purged  bool       // is its note
-}
+// Grants.
 
 type grant struct {
 	id          emr.GrantID
@@ -44,8 +33,11 @@ type grant struct {
 	wide           bool
 	signedRecords  []*record
 	signedPurposes []emr.Purpose
-	signedOff      bool  // gives only what is signed off
-	held           *held // nil when it was not wide
+	signedOff      bool     // gives only what is signed off
+	noOnward       bool     // forbids to share on
+	direct         *direct  // nil when it is of fragments
+	bad            emr.Code // with which it must be refused, since it is malformed
+	held           *held    // nil when it was not wide
 }
 
 func (g *grant) names(r *record) bool { return len(g.records) == 0 || slices.Contains(g.records, r) }
@@ -106,102 +98,8 @@ func (m *Model) againstGrant(g *grant, c *clinician, r *record, purpose emr.Purp
 	all.add(m.now() < g.from, emr.ReasonNotYet)
 	all.add(m.now() >= g.until, emr.ReasonExpired)
 	all.add(!slices.Contains(g.purposes, purpose), emr.ReasonPurpose)
-	all.add(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.ReasonReaderKey)
+	all.add(!bytes.Equal(g.reader, c.reading.Public().Bytes()) || g.direct.replaced(c), emr.ReasonReaderKey)
 	return all
-}
-
-func (m *Model) drawRequest() *step {
-	if len(m.records) == 0 {
-		return nil
-	}
-	r := pick(m, m.records, "record")
-	by := m.orAnybody(pick(m, m.able(), "professional").actor)
-	return m.request(by, r, m.purpose(by.clinician))
-}
-
-func (m *Model) request(by *actor, r *record, purpose emr.Purpose) *step {
-	args := ledgerapi.RequestAccessArgs{
-		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: r.id, Purpose: purpose, Note: "please",
-	}
-	again := m.seldom(12, "once more") && len(m.requests) > 0
-	if again {
-		args.Request = pick(m, m.requests, "request").id
-	}
-	s := m.signed(ledgerapi.RequestAccess, by, m.carrier(by), args)
-	s.fault(again, emr.CodeExists)
-	if m.seldom(16, "no such record") {
-		args.Record = ledgertest.ID[emr.RecordID](emr.RecordPrefix)
-		s.args = args
-		s.fault(true, emr.CodeNotFound)
-	}
-	s.event = ledgerapi.EventAccessRequested
-	if !s.onlyClinician() {
-		return s
-	}
-	c := by.clinician
-	s.says = m.decideRequest(c, r, purpose)
-	s.then = func(a *answer) []emr.AuditEntry {
-		m.requests = append(m.requests, &request{id: args.Request, record: r, by: c, purpose: purpose, pending: a.Decision == emr.Ask})
-		e := byTheClinician(emr.AuditRequest, r.owner, by, a.ID)
-		e.Record, e.Purpose, e.Decision, e.Reason, e.Consent = r.id, purpose, a.Decision, a.Reason, r.owner.standing.number()
-		return []emr.AuditEntry{e}
-	}
-	return s
-}
-
-func (m *Model) decideRequest(c *clinician, r *record, purpose emr.Purpose) *verdict {
-	against := againstPerson(c, r, purpose)
-	against.add(purpose.Emergency(), emr.ReasonPurpose)
-	said, why := r.owner.standing.say(c, r, purpose, m.now())
-	against.add(said == emr.Deny, why)
-	against.add(r.next != nil, emr.ReasonSuperseded)
-	against.add(r.closed() != "", r.closed())
-	if len(against) > 0 {
-		return denied(against)
-	}
-	for _, name := range []string{string(r.id), string(r.scope.ID)} {
-		g := m.covering[name+c.id]
-		if g != nil && len(m.againstGrant(g, c, r, purpose)) == 0 && (g.most == 0 || g.used < g.most) &&
-			(!r.restricted || !g.wide || said == emr.Permit) && (!g.signedOff || r.signed() == emr.SignOffSigned) {
-			return says(emr.Permit, emr.ReasonGrant)
-		}
-	}
-	if r.owner.standing == nil {
-		why = emr.ReasonNoGrant
-	}
-	return says(emr.Ask, why)
-}
-
-func (m *Model) drawRefuse() *step {
-	pending := func(q *request) bool { return q.pending }
-	if len(m.requests) == 0 || idle(m, m.requests, pending) {
-		return nil
-	}
-	q := pick(m, m.requests, "request")
-	for _, other := range m.requests {
-		if other.pending && m.mostly(3, "a pending one") {
-			q = other
-		}
-	}
-	p := q.record.owner
-	by := m.orAnybody(m.helper(p))
-	args := ledgerapi.RefuseAccessArgs{Patient: p.handle, Request: q.id}
-	of := p
-	if m.seldom(8, "as another patient") {
-		of = pick(m, knownPatients(m), "patient")
-		by, args.Patient = of.actor, of.handle
-	}
-	s := m.signed(ledgerapi.RefuseAccess, by, m.carrier(by), args)
-	m.patientOrDelegate(s, of)
-	s.fault(of != p, emr.CodeNotFound)
-	s.fault(!q.pending, emr.CodeRule)
-	s.then = func(*answer) []emr.AuditEntry {
-		q.pending = false
-		e := byThePatient(emr.AuditRefusal, p, by, string(q.id))
-		e.Record, e.Purpose, e.Decision, e.Reason = q.record.id, q.purpose, emr.Deny, emr.ReasonRefused
-		return []emr.AuditEntry{e}
-	}
-	return s
 }
 
 // drawGrant gives, mostly as an answer to somebody who has a use for it.
@@ -243,28 +141,12 @@ func (m *Model) someGrant(p *patient) *grant {
 		g.from = m.now().Add(-time.Minute)
 	}
 	g.until, g.most = g.from+(m.later("until")-m.now()), uint32(pick(m, []int{0, 1, 2, 0}, "uses")) //nolint:gosec // small
-	g.signedOff = m.seldom(5, "only what is signed off")
+	g.signedOff, g.noOnward = m.seldom(5, "only what is signed off"), m.seldom(4, "not to be shared on")
+	m.byKeys(g)
 	if m.seldom(24, "over already") {
 		g.until = m.now()
 	}
 	return g
-}
-
-// answering is a request that the grant may answer; nil for none.
-func (m *Model) answering(g *grant) *request {
-	for _, q := range m.requests {
-		if q.pending && q.record.owner == g.owner && m.mostly(3, "answer it") {
-			g.scope, g.records, g.to, g.purposes = q.record.scope, []*record{q.record}, q.by, []emr.Purpose{q.purpose}
-			if m.seldom(5, "to somebody else") {
-				g.to = pick(m, m.readers(), "grantee")
-			}
-			return q
-		}
-	}
-	if len(m.requests) > 0 && m.seldom(10, "any request") {
-		return pick(m, m.requests, "request")
-	}
-	return nil
 }
 
 func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
@@ -278,19 +160,31 @@ func (m *Model) terms(g *grant) *ledgerapi.GrantAccessArgs {
 	args := &ledgerapi.GrantAccessArgs{Terms: emr.GrantTerms{
 		Channel: m.d.Channel(), Grant: g.id, Patient: g.owner.handle, Scope: g.scope.ID, Epoch: g.scope.Epoch, Grantee: g.to.cid, Org: g.to.org,
 		Reader: g.reader, Records: slices.Compact(records), Purposes: g.purposes, NotBefore: g.from, Until: g.until,
-		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff,
+		MaxUses: g.most, Threshold: 2, Gateways: []emr.OrgID{}, SignedOff: g.signedOff, NoOnward: g.noOnward,
 	}}
 	for _, id := range m.members() {
 		if id != g.to.org {
-			sealed := []byte("sealed for " + id)
 			args.Terms.Gateways = append(args.Terms.Gateways, id)
-			args.Fragments = append(args.Fragments, emr.SealedFragment{
-				Gateway: id, Commitment: sha256.Sum256(sealed), Sealed: sealed,
-			})
+			args.Fragments = append(args.Fragments, fragmentFor(id))
 		}
 	}
+	m.chooseGateways(args)
+	if g.direct != nil {
+		m.sealKeys(g, args)
+	}
 	g.gateways = args.Terms.Gateways
+	if g.bad = ""; m.seldom(10, "malformed") {
+		m.spoilGrant(g, args)
+	}
 	return args
+}
+
+// chooseGateways gives fragments to all of them or to one fewer, as many of whom are needed as it may be.
+func (m *Model) chooseGateways(args *ledgerapi.GrantAccessArgs) {
+	if n := len(args.Fragments); n > 2 && m.seldom(3, "one fewer") {
+		args.Terms.Gateways, args.Fragments = args.Terms.Gateways[:n-1], args.Fragments[:n-1]
+	}
+	args.Terms.Threshold = uint8(2 + m.c.Choose(len(args.Fragments)-1, "threshold")) //nolint:gosec // small
 }
 
 func (m *Model) give(g *grant, by *actor, q *request) *step {
@@ -322,6 +216,8 @@ func (m *Model) give(g *grant, by *actor, q *request) *step {
 func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	c := g.to
 	s.fault(g.until <= m.now() || g.until <= g.from, emr.CodeInvalid)
+	s.fault(g.bad != "", g.bad)
+	s.faultsOfDirect(g)
 	s.fault(c.state() != emr.ClinicianActive, emr.CodeRule)
 	s.fault(!m.orgs[c.org].member, emr.CodeRule)
 	s.fault(!bytes.Equal(g.reader, c.reading.Public().Bytes()), emr.CodeStale)
@@ -344,8 +240,7 @@ func (m *Model) faultsOfGrant(s *step, g *grant, q *request) {
 	if q != nil {
 		s.fault(q.record.owner != g.owner, emr.CodeNotFound)
 		s.fault(q.record.closed() != "", emr.CodeGone)
-		s.fault(!q.pending || q.by != c || q.record.scope != g.scope || !g.names(q.record) ||
-			!slices.Contains(g.purposes, q.purpose), emr.CodeRule)
+		s.fault(!q.pending || !g.answers(q), emr.CodeRule)
 	}
 }
 
@@ -357,10 +252,20 @@ func (m *Model) given(g *grant, by *actor, q *request) []emr.AuditEntry {
 		return m.waits(g, entries)
 	}
 	if q != nil {
-		q.pending = false
+		q.answer(g)
 	}
 	m.cover(g)
-	m.urge = func() *step { return m.readAgain(func(other *grant) bool { return other == g }) }
+	m.urge = func() *step {
+		switch {
+		case m.seldom(3, "ask for more"):
+			return m.asksBeside(g)
+		case m.seldom(3, "the rest by another grant"):
+			return m.giveRest(g)
+		case g.direct != nil && m.seldom(2, "to a key that is replaced"):
+			return m.replaceHybrid(g)
+		}
+		return m.readAgain(func(other *grant) bool { return other == g })
+	}
 	return entries
 }
 

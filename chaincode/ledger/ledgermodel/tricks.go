@@ -27,12 +27,12 @@ func tricks() []trick {
 		{"signed by another person's key", func(m *Model, s *step) bool {
 			other := m.anybody()
 			s.key = other.key
-			return other != s.by
+			return other.key != s.by.key
 		}, unauthenticated},
 		{"in another person's name", func(m *Model, s *step) bool {
 			other := m.anybody()
 			s.spoil = func(a *emr.Action) { a.Actor = other.id }
-			return other != s.by
+			return other.key != s.by.key
 		}, []emr.Code{emr.CodeUnauthenticated, emr.CodeForbidden}},
 		{"made for another function", func(m *Model, s *step) bool {
 			other := pick(m, ledgerapi.SignedTransactions(), "function")

@@ -324,8 +324,8 @@ func (m *Model) confirmGrantBy(g *grant, of *patient, by *actor, key *pre.Privat
 // its request, if that still waits and what is left of the grant answers it.
 func (m *Model) confirmed(g *grant) []emr.AuditEntry {
 	m.cover(g)
-	if q := g.held.answers; q != nil && q.pending && q.record.closed() == "" && g.names(q.record) && slices.Contains(g.purposes, q.purpose) {
-		q.pending = false
+	if q := g.held.answers; q != nil && q.pending && q.record.closed() == "" && g.answers(q) {
+		q.answer(g)
 	}
 	m.urge = func() *step {
 		if early := g.held.ready - m.now(); early > 0 && g.until > g.held.ready && !m.Shared {
