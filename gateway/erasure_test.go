@@ -42,7 +42,7 @@ func (c *care) erase(t *testing.T) emr.ErasureID {
 	t.Helper()
 	args := ledgerapi.EraseRecordArgs{
 		Patient: c.patient.Handle, Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: c.manifest.Record,
-		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 	var receipt ledgerapi.DecisionReceipt
 	c.atPatient.post("/v1/erasures", c.sign(t, c.patient, ledgerapi.EraseRecord, args)).into(t, &receipt)

@@ -19,7 +19,7 @@ import (
 func (s *scene) erase(record emr.RecordID) ledgerapi.EraseRecordArgs {
 	return ledgerapi.EraseRecordArgs{
 		Patient: s.patient.Handle, Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: record,
-		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 }
 

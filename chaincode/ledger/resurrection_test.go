@@ -217,7 +217,7 @@ func TestALongSeriesIsErasedAtOnceAndNamedInParts(t *testing.T) {
 	require.Empty(t, view.Missing)
 	require.Equal(t, all[ledgerapi.MaxErasedVersions].Record, view.Erasure.Next)
 
-	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: []emr.GrantID{grant.Terms.Grant}, Requests: []emr.RequestID{}}
+	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: []emr.GrantID{grant.Terms.Grant}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{}}
 	_, err = told(t, s, s.Orgs[ledgertest.HospitalB].Gateway, ledger.ContinueErasure, rest)
 	require.NoError(t, err)
 	view = s.erasure(t, id)
