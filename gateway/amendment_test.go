@@ -59,4 +59,16 @@ func TestAnAmendmentPassesThroughTheGateways(t *testing.T) {
 	var none ledgerapi.AmendmentPage
 	atOther.get("/v1/amendments").into(t, &none)
 	require.Empty(t, none.Items)
+
+	c.erase(t)
+	for _, at := range []*session{c.atPatient, c.atAuthor, atAuditor} {
+		gone := at.get(path)
+		gone.refused(t, emr.CodeGone)
+		require.Equal(t, emr.ReasonErased, gone.problem.Reason, "nobody is shown what was said about a record that is erased")
+	}
+	for _, at := range []*session{c.atReader, atOther, atResearcher} {
+		at.get(path).refused(t, emr.CodeNotFound)
+	}
+	c.atPatient.get("/v1/amendments").into(t, &none)
+	require.Len(t, none.Items, 1, "that something was asked is no secret")
 }

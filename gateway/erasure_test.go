@@ -42,7 +42,7 @@ func (c *care) erase(t *testing.T) emr.ErasureID {
 	t.Helper()
 	args := ledgerapi.EraseRecordArgs{
 		Patient: c.patient.Handle, Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: c.manifest.Record,
-		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 	var receipt ledgerapi.DecisionReceipt
 	c.atPatient.post("/v1/erasures", c.sign(t, c.patient, ledgerapi.EraseRecord, args)).into(t, &receipt)
@@ -93,6 +93,11 @@ func TestEveryHoldersGatewayCarriesAnErasureOut(t *testing.T) {
 	c.put(t)
 	c.give(t)
 	ticket := c.disclose(t, emr.Permit)
+	asked := ledgerapi.AskAmendmentArgs{
+		Patient: c.patient.Handle, Amendment: ledgertest.ID[emr.AmendmentID](emr.AmendmentPrefix), Record: c.manifest.Record,
+		Text: "this is not my knee",
+	}
+	c.atPatient.post("/v1/amendments", c.sign(t, c.patient, ledgerapi.AskAmendment, asked)).into(t, &ledgerapi.Receipt{})
 	waiting := c.atAuthor.upload(c.content) // the same octets, for another record
 	again := c.describe(t, waiting)
 	require.Eventually(t, func() bool { return len(c.held(t)) == 2 }, 10*time.Second, 10*time.Millisecond, "two hospitals keep it")
@@ -123,6 +128,12 @@ func TestEveryHoldersGatewayCarriesAnErasureOut(t *testing.T) {
 	c.custody(t, ledgertest.HospitalC)
 	c.until(t, id, missing())
 	require.Empty(t, c.held(t))
+	c.mu.Lock()
+	amendment, err := ledger.GetAmendment(c.Query(c.Orgs[ledgertest.Regulator]), ledgerapi.AmendmentQuery{Amendment: asked.Amendment})
+	require.NoError(t, err)
+	require.Equal(t, emr.AmendmentEnded, amendment.Status, "the gateway of the record's hospital has it ended")
+	require.Empty(t, c.Private(ledgerapi.StatementKey(amendment.Asking)))
+	c.mu.Unlock()
 	content := c.atReader.get("/v1/disclosures/" + ticket.ID + "/content")
 	content.refused(t, emr.CodeRule)
 	require.Equal(t, emr.ReasonErased, content.problem.Reason)

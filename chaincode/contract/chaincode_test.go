@@ -218,8 +218,8 @@ func TestAShareThroughTheAdapter(t *testing.T) {
 		ledgerapi.EventGrantRule, ledgerapi.EventGrantRule, ledgerapi.EventRecordRegistered, ledgerapi.EventSignedOff,
 		// Erasure.
 		ledgerapi.EventScopeRolled, ledgerapi.EventRecordRegistered, ledgerapi.EventRecordRegistered, ledgerapi.EventIntegrity,
-		ledgerapi.EventErasureDenied, ledgerapi.EventAccessRequested, ledgerapi.EventErasureOrdered, ledgerapi.EventErasureContinued,
-		ledgerapi.EventErasureConfirmed,
+		ledgerapi.EventErasureDenied, ledgerapi.EventAccessRequested, ledgerapi.EventAmendmentAsked, ledgerapi.EventErasureOrdered,
+		ledgerapi.EventErasureContinued, ledgerapi.EventErasureConfirmed,
 		ledgerapi.EventReadingsSealed, ledgerapi.EventLogInspected,
 		// Standing consent, and governance.
 		ledgerapi.EventConsentChanged, ledgerapi.EventConsentChanged,

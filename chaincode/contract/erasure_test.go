@@ -52,23 +52,32 @@ func erasureThroughTheAdapter(
 	require.Equal(t, ledgerapi.VerdictMatches, check.Verdict)
 	require.Equal(t, ledgerapi.ManifestMatches, check.Manifest)
 	expired := ledgerapi.EraseExpiredArgs{
-		Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: rekey.Record, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: rekey.Record,
+		Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 	order(ledgertest.HospitalB, ledgerapi.EraseExpired, expired) // denied, and committed
 	erase := ledgerapi.EraseRecordArgs{
 		Patient: p.Handle, Erasure: expired.Erasure, Record: first.Record, Ground: emr.EraseObjection,
-		Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 	request := ledgerapi.RequestAccessArgs{
 		Request: ledgertest.ID[emr.RequestID](emr.RequestPrefix), Record: rekey.Record, Purpose: emr.PurposeTreatment,
 	}
 	do(author, ledgerapi.RequestAccess, request)
+	asking := ledgerapi.AskAmendmentArgs{
+		Patient: p.Handle, Amendment: ledgertest.ID[emr.AmendmentID](emr.AmendmentPrefix), Record: first.Record, Text: "this is not my knee",
+	}
+	do(p, ledgerapi.AskAmendment, asking)
 	do(p, ledgerapi.EraseRecord, erase)
 	var left ledgerapi.Leftovers
 	ask(ledgerapi.ListLeftovers, ledgerapi.LeftoversQuery{Erasure: erase.Erasure}, &left)
 	require.Equal(t, []emr.RequestID{request.Request}, left.Requests)
+	require.Equal(t, []emr.AmendmentID{asking.Amendment}, left.Amendments)
 	order(ledgertest.HospitalB, ledgerapi.ContinueErasure,
-		ledgerapi.ContinueErasureArgs{Erasure: erase.Erasure, Grants: left.Grants, Requests: left.Requests})
+		ledgerapi.ContinueErasureArgs{Erasure: erase.Erasure, Grants: left.Grants, Requests: left.Requests, Amendments: left.Amendments})
+	ask(ledgerapi.ListLeftovers, ledgerapi.LeftoversQuery{Erasure: erase.Erasure}, &left)
+	require.Empty(t, left.Requests)
+	require.Empty(t, left.Amendments)
 	order(ledgertest.HospitalA, ledgerapi.ConfirmErasure, ledgerapi.ConfirmErasureArgs{
 		Erasure: erase.Erasure, Part: 1, Failed: []emr.Undestroyed{},
 		Destroyed: []emr.Destroyed{{Record: rekey.Record, CID: rekey.CID, Things: emr.ErasureThings()}},

@@ -143,8 +143,6 @@ func checkAnswer(s Lookup, clinician *emr.Clinician, amendment *emr.Amendment, a
 		return emr.E(emr.CodeForbidden, "the record is another hospital's")
 	case !clinician.Role.MayWrite():
 		return emr.Refused(emr.ReasonRole, "the role does not allow to answer for a record")
-	case amendment.Status != emr.AmendmentAsked:
-		return emr.E(emr.CodeExists, "amendment is already "+string(amendment.Status))
 	}
 	record, err := recordOf(s, amendment.Record)
 	if err != nil {
@@ -152,6 +150,9 @@ func checkAnswer(s Lookup, clinician *emr.Clinician, amendment *emr.Amendment, a
 	}
 	if err := notErased(record); err != nil {
 		return err
+	}
+	if amendment.Status != emr.AmendmentAsked {
+		return emr.E(emr.CodeExists, "amendment is already "+string(amendment.Status))
 	}
 	if !args.Accept {
 		if args.Version != "" {
@@ -209,19 +210,23 @@ func DisputeAmendment(s State, raw []byte) (*ledgerapi.Receipt, error) {
 }
 
 func checkDispute(s Lookup, patient *emr.Patient, amendment *emr.Amendment) error {
-	switch {
-	case amendment.Patient != patient.Handle:
+	if amendment.Patient != patient.Handle {
 		return missing(ledgerapi.TypeAmendment)
-	case amendment.Status != emr.AmendmentDenied:
-		return emr.E(emr.CodeRule, "only a denial can be disputed: amendment is "+string(amendment.Status))
-	case amendment.Disputed != 0:
-		return emr.E(emr.CodeExists, "denial is already disputed")
 	}
 	record, err := recordOf(s, amendment.Record)
 	if err != nil {
 		return err
 	}
-	return notErased(record)
+	if err := notErased(record); err != nil {
+		return err
+	}
+	switch {
+	case amendment.Status != emr.AmendmentDenied:
+		return emr.E(emr.CodeRule, "only a denial can be disputed: amendment is "+string(amendment.Status))
+	case amendment.Disputed != 0:
+		return emr.E(emr.CodeExists, "denial is already disputed")
+	}
+	return nil
 }
 
 // GetAmendment returns an amendment.
@@ -229,13 +234,21 @@ func GetAmendment(r Reader, q ledgerapi.AmendmentQuery) (*emr.Amendment, error) 
 	return knownAmendment(r, q.Amendment)
 }
 
-// GetAmendmentAction returns an amendment with its private texts. It is for gateways only.
+// GetAmendmentAction returns an amendment with its private texts. It is for gateways
+// only. Once the record is erased it is gone, whatever a peer still holds.
 func GetAmendmentAction(r Reader, q ledgerapi.AmendmentQuery) (*ledgerapi.AmendmentView, error) {
 	if _, err := requireGateway(r); err != nil {
 		return nil, err
 	}
 	amendment, err := knownAmendment(r, q.Amendment)
 	if err != nil {
+		return nil, err
+	}
+	record, err := recordOf(r, amendment.Record)
+	if err != nil {
+		return nil, err
+	}
+	if err := notErased(record); err != nil {
 		return nil, err
 	}
 	view := &ledgerapi.AmendmentView{Amendment: *amendment}

@@ -14,15 +14,21 @@ import (
 // ending names what ends together with versions of a record. A transaction may not
 // scan for it, so that somebody names it and the contract checks that it is so.
 type ending struct {
-	grants   []emr.GrantID
-	requests []emr.RequestID
+	grants     []emr.GrantID
+	requests   []emr.RequestID
+	amendments []emr.AmendmentID
 }
+
+func (e *ending) empty() bool { return len(e.grants)+len(e.requests)+len(e.amendments) == 0 }
 
 func (e *ending) check() error {
 	if err := checkNamed("grants", e.grants, emr.CheckID); err != nil {
 		return err
 	}
-	return checkNamed("requests", e.requests, emr.CheckID)
+	if err := checkNamed("requests", e.requests, emr.CheckID); err != nil {
+		return err
+	}
+	return checkNamed("amendments", e.amendments, emr.CheckID)
 }
 
 // checkNamed checks a list of ids: present, sorted, none twice, not too many.
@@ -39,8 +45,9 @@ func checkNamed[T ~string](field string, ids []T, check func(string, T) error) e
 }
 
 // endNamed ends grants that name closed versions only and purges their fragments,
-// and purges the notes of requests for closed versions. closing are the versions
-// that this transaction closes. It returns the grants.
+// and purges the notes of requests for closed versions, and the texts of amendments
+// about erased ones. closing are the versions that this transaction closes. It
+// returns the grants.
 func endNamed(s State, order *emr.Erasure, closing []*emr.Record, e ending) ([]*emr.Grant, error) {
 	grants := make([]*emr.Grant, 0, len(e.grants))
 	budget := ledgerapi.MaxEndedRecords
@@ -65,6 +72,11 @@ func endNamed(s State, order *emr.Erasure, closing []*emr.Record, e ending) ([]*
 	}
 	for _, id := range e.requests {
 		if err := endRequest(s, order, id, closing); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range e.amendments {
+		if err := endAmendment(s, order, id, closing); err != nil {
 			return nil, err
 		}
 	}

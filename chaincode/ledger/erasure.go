@@ -29,7 +29,7 @@ func EraseRecord(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if !args.Ground.PatientMayGive() {
 		return nil, emr.Invalid("ground", "must be consent-withdrawn, no-longer-needed, objection, unlawful-processing or other")
 	}
-	e, err := beginErasure(s, args.Erasure, args.Record, ending{args.Grants, args.Requests})
+	e, err := beginErasure(s, args.Erasure, args.Record, ending{args.Grants, args.Requests, args.Amendments})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func EraseExpired(s State, args ledgerapi.EraseExpiredArgs) (*ledgerapi.Decision
 	if err != nil {
 		return nil, err
 	}
-	e, err := beginErasure(s, args.Erasure, args.Record, ending{args.Grants, args.Requests})
+	e, err := beginErasure(s, args.Erasure, args.Record, ending{args.Grants, args.Requests, args.Amendments})
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +268,7 @@ func ContinueErasure(s State, args ledgerapi.ContinueErasureArgs) (*ledgerapi.Re
 	if err := emr.CheckID("erasure", args.Erasure); err != nil {
 		return nil, err
 	}
-	also := ending{args.Grants, args.Requests}
+	also := ending{args.Grants, args.Requests, args.Amendments}
 	if err := also.check(); err != nil {
 		return nil, err
 	}
@@ -276,7 +276,7 @@ func ContinueErasure(s State, args ledgerapi.ContinueErasureArgs) (*ledgerapi.Re
 	if err != nil {
 		return nil, err
 	}
-	if order.Next == "" && len(args.Grants)+len(args.Requests) == 0 {
+	if order.Next == "" && also.empty() {
 		return nil, emr.E(emr.CodeRule, "every version is named already, and nothing else is to be purged")
 	}
 	versions, err := seriesPart(s, order.Next)

@@ -135,8 +135,9 @@ func owesFor(s Lookup, order *emr.Erasure, org emr.OrgID) (bool, error) {
 }
 
 // ListLeftovers lists the patient's grants that name closed versions only and are
-// live, and the requests for closed versions whose notes are still there, for
-// ContinueErasure to name. Whoever carries an order out asks until nothing is left.
+// live, the requests for closed versions whose notes are still there, and the
+// amendments about erased versions whose texts are, for ContinueErasure to name.
+// Whoever carries an order out asks until nothing is left.
 func ListLeftovers(r Reader, q ledgerapi.LeftoversQuery) (*ledgerapi.Leftovers, error) {
 	if err := emr.CheckID("erasure", q.Erasure); err != nil {
 		return nil, err
@@ -148,30 +149,42 @@ func ListLeftovers(r Reader, q ledgerapi.LeftoversQuery) (*ledgerapi.Leftovers, 
 	left := &ledgerapi.Leftovers{}
 	owner := string(order.Patient)
 	grants := byOwner(ledgerapi.TypeGrantByPatient, owner, ledgerapi.MaxEnded, q.GrantBookmark)
-	left.Grants, left.GrantBookmark, err = page(r, grants, func(e Entry) (*emr.GrantID, step, error) {
-		grant, err := require(r, ledgerapi.GrantKey(emr.GrantID(e.Value)), versionOfGrant)
-		if err != nil {
-			return nil, stop, err
-		}
-		err = checkNamesClosed(r, grant, nil)
-		if grant.Status != emr.GrantLive && grant.Status != emr.GrantWaiting || emr.CodeOf(err) == emr.CodeRule {
-			return &grant.ID, skip, nil
-		}
-		return &grant.ID, keep, err
-	})
-	if err != nil {
+	if left.Grants, left.GrantBookmark, err = pageOfLeft(r, grants, leftGrant); err != nil {
 		return nil, err
 	}
 	requests := byOwner(ledgerapi.TypeRequestByPatient, owner, ledgerapi.MaxEnded, q.RequestBookmark)
-	left.Requests, left.RequestBookmark, err = page(r, requests, func(e Entry) (*emr.RequestID, step, error) {
-		return leftRequest(r, emr.RequestID(e.Value))
-	})
-	if err != nil {
+	if left.Requests, left.RequestBookmark, err = pageOfLeft(r, requests, leftRequest); err != nil {
 		return nil, err
 	}
-	slices.Sort(left.Grants)
-	slices.Sort(left.Requests)
+	if order.Kind == emr.OrderRekey {
+		left.Amendments = []emr.AmendmentID{}
+		return left, nil
+	}
+	amendments := byOwner(ledgerapi.TypeAmendmentByPatient, owner, ledgerapi.MaxEnded, q.AmendmentBookmark)
+	if left.Amendments, left.AmendmentBookmark, err = pageOfLeft(r, amendments, leftAmendment); err != nil {
+		return nil, err
+	}
 	return left, nil
+}
+
+// pageOfLeft is a page of ids, sorted, that an index of the patient points to.
+func pageOfLeft[T ~string](r Reader, q query, choose func(Reader, T) (*T, step, error)) ([]T, string, error) {
+	ids, bookmark, err := page(r, q, func(e Entry) (*T, step, error) { return choose(r, T(e.Value)) })
+	slices.Sort(ids)
+	return ids, bookmark, err
+}
+
+// leftGrant keeps a grant that is live, or waits, and names closed versions only.
+func leftGrant(r Reader, id emr.GrantID) (*emr.GrantID, step, error) {
+	grant, err := require(r, ledgerapi.GrantKey(id), versionOfGrant)
+	if err != nil {
+		return nil, stop, err
+	}
+	err = checkNamesClosed(r, grant, nil)
+	if grant.Status != emr.GrantLive && grant.Status != emr.GrantWaiting || emr.CodeOf(err) == emr.CodeRule {
+		return &id, skip, nil
+	}
+	return &id, keep, err
 }
 
 // leftRequest keeps a request for a closed version that waits for an answer or

@@ -19,7 +19,7 @@ import (
 func (s *scene) erase(record emr.RecordID) ledgerapi.EraseRecordArgs {
 	return ledgerapi.EraseRecordArgs{
 		Patient: s.patient.Handle, Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: record,
-		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Ground: emr.EraseWithdrawn, Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 }
 
@@ -148,6 +148,9 @@ func erasures(t *testing.T, check func(*ledgertest.Tx, string, []byte, any, erro
 	ask := s.ask(s.record.Record)
 	ask.Purpose = emr.PurposeTreatment
 	s.Do(t, s.reader, ledgerapi.RequestAccess, ask)
+	denied, open := s.refused(t, s.record.Record), s.asked(t)
+	s.Do(t, s.patient, ledgerapi.DisputeAmendment,
+		ledgerapi.DisputeAmendmentArgs{Patient: s.patient.Handle, Amendment: denied, Text: "I have two knees"})
 	s.rolled(t)
 	second := s.rekeyed(t, s.record)
 	third := s.rekeyOf(t, s.patientAuthor(), second, nil)
@@ -158,6 +161,7 @@ func erasures(t *testing.T, check func(*ledgertest.Tx, string, []byte, any, erro
 	require.NoError(t, s.hold(s.Orgs[ledgertest.Regulator].Admin, ledgerapi.HoldRecordArgs{Record: third.Record}))
 	args := s.erase(second.Record)
 	args.Grants, args.Requests = []emr.GrantID{grant.Terms.Grant}, []emr.RequestID{ask.Request}
+	args.Amendments = sorted(denied, open)
 	require.Equal(t, emr.Permit, s.decides(t, s.patient, ledgerapi.EraseRecord, args).Decision)
 	s.confirmAll(t, args.Erasure, holders()...)
 	require.Equal(t, emr.ErasureComplete, s.erasure(t, args.Erasure).State)

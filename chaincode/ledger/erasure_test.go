@@ -263,7 +263,7 @@ func TestWhatNobodyNamedIsPurgedLater(t *testing.T) {
 	found := left()
 	require.Equal(t, []emr.GrantID{grant.Terms.Grant}, found.Grants)
 	require.Equal(t, []emr.RequestID{ask.Request}, found.Requests)
-	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: found.Grants, Requests: found.Requests}
+	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: found.Grants, Requests: found.Requests, Amendments: found.Amendments}
 	gateway := s.Orgs[ledgertest.HospitalC].Gateway
 	_, err := told(t, s, gateway, ledger.ContinueErasure, rest)
 	require.NoError(t, err)

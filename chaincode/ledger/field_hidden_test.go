@@ -250,22 +250,23 @@ func (w *wanderer) queriesAgree(t *testing.T, queries map[string]func(ledger.Rea
 func (w *wanderer) naming(t *testing.T, mine *emr.Scope) []naming {
 	t.Helper()
 	me := w.mallory.Handle
-	own := func() *ledgerapi.GrantAccessArgs { return w.Grant(mine, w.reader) }
+	grant := func() *ledgerapi.GrantAccessArgs { return w.Grant(mine, w.reader) }
+	own := w.Record(t, w.author, mine, emr.ClassMedicalImaging).Record
 	return []naming{
 		{ledgerapi.RefuseAccess, emr.RequestPrefix, func(id string) any { return ledgerapi.RefuseAccessArgs{Patient: me, Request: emr.RequestID(id)} }},
 		{ledgerapi.RevokeAccess, emr.GrantPrefix, func(id string) any { return ledgerapi.RevokeAccessArgs{Patient: me, Grant: emr.GrantID(id)} }},
 		{ledgerapi.GrantAccess, emr.ScopePrefix, func(id string) any {
-			args := own()
+			args := grant()
 			args.Terms.Scope = emr.ScopeID(id)
 			return args
 		}},
 		{ledgerapi.GrantAccess, emr.RecordPrefix, func(id string) any {
-			args := own()
+			args := grant()
 			args.Terms.Records = []emr.RecordID{emr.RecordID(id)}
 			return args
 		}},
 		{ledgerapi.GrantAccess, emr.RequestPrefix, func(id string) any {
-			args := own()
+			args := grant()
 			args.Request = emr.RequestID(id)
 			return args
 		}},
@@ -282,6 +283,21 @@ func (w *wanderer) naming(t *testing.T, mine *emr.Scope) []naming {
 		{ledgerapi.EraseRecord, emr.RecordPrefix, func(id string) any {
 			args := w.erase(emr.RecordID(id))
 			args.Patient = me
+			return args
+		}},
+		{ledgerapi.EraseRecord, emr.GrantPrefix, func(id string) any {
+			args := w.erase(own)
+			args.Patient, args.Grants = me, []emr.GrantID{emr.GrantID(id)}
+			return args
+		}},
+		{ledgerapi.EraseRecord, emr.RequestPrefix, func(id string) any {
+			args := w.erase(own)
+			args.Patient, args.Requests = me, []emr.RequestID{emr.RequestID(id)}
+			return args
+		}},
+		{ledgerapi.EraseRecord, emr.AmendmentPrefix, func(id string) any {
+			args := w.erase(own)
+			args.Patient, args.Amendments = me, []emr.AmendmentID{emr.AmendmentID(id)}
 			return args
 		}},
 		{ledgerapi.RollScope, emr.ScopePrefix, func(id string) any {

@@ -168,6 +168,9 @@ func amendmentItem(r Reader, id string) (*ledgerapi.InboxItem, error) {
 	if err != nil || found.Answered == 0 || found.Disputed != 0 || r.Now() >= found.Answered.Add(lately) {
 		return nil, err
 	}
+	if erased, err := isErased(r, found.Record, nil); err != nil || erased { // there is nothing to dispute, nor to read
+		return nil, err
+	}
 	return &ledgerapi.InboxItem{
 		Kind: ledgerapi.InboxAmendment, ID: id, Patient: found.Patient, Record: found.Record, By: string(found.By), Org: found.Hospital,
 		At: found.Asked, Until: found.Answered.Add(lately),

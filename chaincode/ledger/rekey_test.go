@@ -244,7 +244,7 @@ func TestRequestsForARekeyedVersionAreClosedAsSuch(t *testing.T) {
 	s.rekeyed(t, s.record)
 	order := s.getRecord(t, s.record.Record).Order
 	_, err := told(t, s, s.Orgs[ledgertest.HospitalB].Gateway, ledger.ContinueErasure,
-		ledgerapi.ContinueErasureArgs{Erasure: order, Grants: []emr.GrantID{}, Requests: []emr.RequestID{ask.Request}})
+		ledgerapi.ContinueErasureArgs{Erasure: order, Grants: []emr.GrantID{}, Requests: []emr.RequestID{ask.Request}, Amendments: []emr.AmendmentID{}})
 	require.NoError(t, err)
 	require.Equal(t, emr.ReasonRekeyed, s.getRequest(t, ask.Request).Reason)
 	require.Empty(t, s.Private(ledgerapi.NoteKey(ask.Request)))

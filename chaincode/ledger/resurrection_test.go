@@ -195,8 +195,15 @@ func TestALongSeriesIsErasedAtOnceAndNamedInParts(t *testing.T) {
 		"a hold on a version that the first part does not reach")
 	require.NoError(t, s.hold(s.Orgs[ledgertest.Regulator].Admin, ledgerapi.HoldRecordArgs{Record: head.Record}))
 
+	asked := s.askedOf(t, head.Record)
+	early := s.erase(head.Record)
+	early.Amendments = []emr.AmendmentID{asked}
+	_, err = s.Try(t, s.patient, ledgerapi.EraseRecord, early)
+	refuses(t, err, emr.CodeRule, "not erased") // by this transaction: it closes the first versions
 	id := s.erased(t, head.Record)
 	require.ErrorIs(t, late.Commit(), ledgertest.ErrConflict)
+	s.gone(t, asked)
+	require.Equal(t, [][]emr.AmendmentID{{asked}}, s.leftAmendments(t, id))
 	require.Equal(t, emr.RecordErased, s.getRecord(t, head.Record).Status, "at once, and not when it is reached")
 	read := s.read(grant.Terms.Grant)
 	read.Record = head.Record
@@ -217,7 +224,7 @@ func TestALongSeriesIsErasedAtOnceAndNamedInParts(t *testing.T) {
 	require.Empty(t, view.Missing)
 	require.Equal(t, all[ledgerapi.MaxErasedVersions].Record, view.Erasure.Next)
 
-	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: []emr.GrantID{grant.Terms.Grant}, Requests: []emr.RequestID{}}
+	rest := ledgerapi.ContinueErasureArgs{Erasure: id, Grants: []emr.GrantID{grant.Terms.Grant}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{asked}}
 	_, err = told(t, s, s.Orgs[ledgertest.HospitalB].Gateway, ledger.ContinueErasure, rest)
 	require.NoError(t, err)
 	view = s.erasure(t, id)
@@ -225,6 +232,7 @@ func TestALongSeriesIsErasedAtOnceAndNamedInParts(t *testing.T) {
 	require.Equal(t, holders(), view.Missing)
 	require.Empty(t, s.Private(ledgerapi.ManifestKey(head.Record)))
 	require.Empty(t, s.Private(ledgerapi.FragmentKey(grant.Terms.Grant)))
+	require.Zero(t, s.texts(t, asked))
 	s.confirmAll(t, id, holders()...)
 	require.Equal(t, emr.ErasureComplete, s.erasure(t, id).State)
 	s.verified(t, s.patient.Handle)

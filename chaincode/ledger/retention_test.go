@@ -24,7 +24,8 @@ func (s *scene) keeps(t *testing.T, rule emr.RetentionRule) {
 
 func (s *scene) expired(record emr.RecordID) ledgerapi.EraseExpiredArgs {
 	return ledgerapi.EraseExpiredArgs{
-		Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: record, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Erasure: ledgertest.ID[emr.ErasureID](emr.ErasurePrefix), Record: record,
+		Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 }
 

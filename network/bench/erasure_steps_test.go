@@ -48,12 +48,14 @@ func erasureSteps() []step {
 			w.erasure = ledgertest.ID[emr.ErasureID](emr.ErasurePrefix)
 			return ledgerapi.EraseRecordArgs{
 				Patient: w.patient.Handle, Erasure: w.erasure, Record: w.record.Record, Ground: emr.EraseWithdrawn,
-				Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+				Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 			}
 		}),
 		{function: ledgerapi.EraseExpired, unmeasured: "a class's longest time must be over; it writes what EraseRecord writes"},
 		holder(ledgerapi.ContinueErasure, func(_ *course, w *ward) (any, error) {
-			return ledgerapi.ContinueErasureArgs{Erasure: w.erasure, Grants: []emr.GrantID{}, Requests: []emr.RequestID{w.request}}, nil
+			return ledgerapi.ContinueErasureArgs{
+				Erasure: w.erasure, Grants: []emr.GrantID{}, Requests: []emr.RequestID{w.request}, Amendments: []emr.AmendmentID{w.amendment},
+			}, nil
 		}),
 		holder(ledgerapi.ConfirmErasure, func(c *course, w *ward) (any, error) {
 			var view ledgerapi.ErasureView

@@ -14,7 +14,8 @@ import (
 // EraseRecord orders the destruction of a record of the patient's, all versions,
 // at every holder (docs/spec/erasure.md). Nobody reads it from the commit on; what
 // the holders have done tells [Client.Erasure], by the receipt's id. Grants and
-// requests that hang on it alone are ended by the gateway of the record's hospital.
+// requests that hang on it alone, and the texts of what was asked to be corrected in
+// it, are ended by the gateway of the record's hospital.
 //
 // A denial (a hold, a time for which the record must be kept) is a rule error with
 // its reason and the transaction that holds it. After a lost answer the receipt has
@@ -28,7 +29,8 @@ func (c *Client) EraseRecord(ctx context.Context, record emr.RecordID, ground em
 		return nil, err
 	}
 	args := ledgerapi.EraseRecordArgs{
-		Patient: c.profile.Handle, Erasure: id, Record: record, Ground: ground, Grants: []emr.GrantID{}, Requests: []emr.RequestID{},
+		Patient: c.profile.Handle, Erasure: id, Record: record, Ground: ground,
+		Grants: []emr.GrantID{}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
 	}
 	var receipt ledgerapi.DecisionReceipt
 	done, err := c.submit(ctx, "record.erase", ledgerapi.EraseRecord, &args, &receipt, nil)

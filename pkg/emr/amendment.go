@@ -6,11 +6,13 @@ package emr
 // AmendmentStatus is the state of a request to correct a record.
 type AmendmentStatus string
 
-// States: asked by the patient, then accepted or denied by the record's hospital.
+// States: asked by the patient, then accepted or denied by the record's hospital,
+// or ended without an answer, because the record is erased.
 const (
 	AmendmentAsked    AmendmentStatus = "asked"
 	AmendmentAccepted AmendmentStatus = "accepted"
 	AmendmentDenied   AmendmentStatus = "denied"
+	AmendmentEnded    AmendmentStatus = "ended"
 )
 
 // Amendment is a patient's request that a record be corrected, and what became of

@@ -30,7 +30,7 @@ const (
 const (
 	GetErasure     = "GetErasure"     // ErasureQuery -> ErasureView: how an order stands, holder by holder
 	ListErasures   = "ListErasures"   // ErasuresQuery by patient, or by an organisation that still owes -> ErasurePage, newest first
-	ListLeftovers  = "ListLeftovers"  // LeftoversQuery -> Leftovers: grants and requests whose private data an order has not purged yet
+	ListLeftovers  = "ListLeftovers"  // LeftoversQuery -> Leftovers: grants, requests and amendments whose private data an order has not purged yet
 	IsErased       = "IsErased"       // IsErasedQuery -> ErasedList: what somebody who restored a backup must destroy before serving it
 	WhoHasRead     = "WhoHasRead"     // WhoHasReadQuery by grant or record -> ReadingPage, newest first
 	GetRetention   = "GetRetention"   // Empty -> RetentionList
@@ -54,7 +54,7 @@ const (
 	MaxErasedVersions = 32
 	// MaxSeriesVersions bounds the versions of a record.
 	MaxSeriesVersions = 1024
-	// MaxEnded bounds the grants, and the requests, that one transaction ends; MaxEndedRecords the records that those grants name together.
+	// MaxEnded bounds the grants, the requests, and the amendments, that one transaction ends; MaxEndedRecords the records that those grants name together.
 	MaxEnded        = 32
 	MaxEndedRecords = 256
 	// MaxIsErased bounds what one query asks about.
@@ -132,33 +132,37 @@ func IntegrityKey(record emr.RecordID, org emr.OrgID) Key {
 	return key(TypeIntegrity, string(record), string(org))
 }
 
-// EraseRecordArgs erases a record, all versions, by any of them. Grants and
-// Requests name what else is to be purged now: grants that name erased records
-// only, and requests for them; each list sorted. What is left out is purged later
-// by ContinueErasure.
+// EraseRecordArgs erases a record, all versions, by any of them. Grants, Requests
+// and Amendments name what else is to be purged now: grants that name erased
+// records only, requests for them, and amendments about them; each list sorted.
+// What is left out is purged later by ContinueErasure.
 type EraseRecordArgs struct {
-	Patient  emr.Handle        `json:"patient"`
-	Erasure  emr.ErasureID     `json:"erasure"`
-	Record   emr.RecordID      `json:"record"`
-	Ground   emr.ErasureGround `json:"ground"`
-	Grants   []emr.GrantID     `json:"grants"`
-	Requests []emr.RequestID   `json:"requests"`
+	Patient    emr.Handle        `json:"patient"`
+	Erasure    emr.ErasureID     `json:"erasure"`
+	Record     emr.RecordID      `json:"record"`
+	Ground     emr.ErasureGround `json:"ground"`
+	Grants     []emr.GrantID     `json:"grants"`
+	Requests   []emr.RequestID   `json:"requests"`
+	Amendments []emr.AmendmentID `json:"amendments"`
 }
 
 // EraseExpiredArgs erases a record for which the members' longest time is over.
 type EraseExpiredArgs struct {
-	Erasure  emr.ErasureID   `json:"erasure"`
-	Record   emr.RecordID    `json:"record"`
-	Grants   []emr.GrantID   `json:"grants"`
-	Requests []emr.RequestID `json:"requests"`
+	Erasure    emr.ErasureID     `json:"erasure"`
+	Record     emr.RecordID      `json:"record"`
+	Grants     []emr.GrantID     `json:"grants"`
+	Requests   []emr.RequestID   `json:"requests"`
+	Amendments []emr.AmendmentID `json:"amendments"`
 }
 
 // ContinueErasureArgs names more versions of a long series, and purges what
-// Grants and Requests name. It decides nothing: the order has been given.
+// Grants, Requests and Amendments name. It decides nothing: the order has been
+// given. An order of kind rekey ends no amendments.
 type ContinueErasureArgs struct {
-	Erasure  emr.ErasureID   `json:"erasure"`
-	Grants   []emr.GrantID   `json:"grants"`
-	Requests []emr.RequestID `json:"requests"`
+	Erasure    emr.ErasureID     `json:"erasure"`
+	Grants     []emr.GrantID     `json:"grants"`
+	Requests   []emr.RequestID   `json:"requests"`
+	Amendments []emr.AmendmentID `json:"amendments"`
 }
 
 // ConfirmErasureArgs is a holder's word about a part of an order. The last word
@@ -232,17 +236,20 @@ type ErasurePage struct {
 
 // LeftoversQuery asks what an order has not purged yet. Bookmarks are those of the last answer.
 type LeftoversQuery struct {
-	Erasure         emr.ErasureID `json:"erasure"`
-	GrantBookmark   string        `json:"grantBookmark"`
-	RequestBookmark string        `json:"requestBookmark"`
+	Erasure           emr.ErasureID `json:"erasure"`
+	GrantBookmark     string        `json:"grantBookmark"`
+	RequestBookmark   string        `json:"requestBookmark"`
+	AmendmentBookmark string        `json:"amendmentBookmark"`
 }
 
-// Leftovers are grants and requests for ContinueErasure to name, each list sorted.
+// Leftovers are grants, requests and amendments for ContinueErasure to name, each list sorted.
 type Leftovers struct {
-	Grants          []emr.GrantID   `json:"grants"`
-	Requests        []emr.RequestID `json:"requests"`
-	GrantBookmark   string          `json:"grantBookmark"`
-	RequestBookmark string          `json:"requestBookmark"`
+	Grants            []emr.GrantID     `json:"grants"`
+	Requests          []emr.RequestID   `json:"requests"`
+	Amendments        []emr.AmendmentID `json:"amendments"`
+	GrantBookmark     string            `json:"grantBookmark"`
+	RequestBookmark   string            `json:"requestBookmark"`
+	AmendmentBookmark string            `json:"amendmentBookmark"`
 }
 
 // IsErasedQuery names records by id, content id, or a digest: of the ciphertext,

@@ -6,6 +6,8 @@ package ledgermodel
 import (
 	"slices"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -19,6 +21,22 @@ type amendment struct {
 	status   emr.AmendmentStatus
 	asked    emr.Time
 	disputed bool
+	purged   bool
+}
+
+// texts is how many private texts there are.
+func (a *amendment) texts() int {
+	n := 1
+	if a.status == emr.AmendmentAccepted || a.status == emr.AmendmentDenied {
+		n++
+	}
+	if a.disputed {
+		n++
+	}
+	if a.purged {
+		n = 0
+	}
+	return n
 }
 
 func (m *Model) drawAsk() *step {
@@ -86,7 +104,7 @@ func (m *Model) drawAnswerAmendment() *step {
 		s.fault(!writes(by.clinician.role), emr.CodeRule)
 	}
 	s.fault(by.org != am.record.hospital, emr.CodeForbidden)
-	s.fault(am.status != emr.AmendmentAsked, emr.CodeExists)
+	s.fault(am.record.erased == nil && am.status != emr.AmendmentAsked, emr.CodeExists)
 	s.fault(am.record.erased != nil, emr.CodeGone)
 	s.fault(mute, emr.CodeInvalid)
 	if version != nil {
@@ -133,8 +151,8 @@ func (m *Model) dispute(am *amendment) *step {
 	})
 	s.onlyPatient(p)
 	s.fault(p != am.record.owner, emr.CodeNotFound)
-	s.fault(am.status != emr.AmendmentDenied, emr.CodeRule)
-	s.fault(am.disputed, emr.CodeExists)
+	s.fault(am.record.erased == nil && am.status != emr.AmendmentDenied, emr.CodeRule)
+	s.fault(am.record.erased == nil && am.disputed, emr.CodeExists)
 	s.fault(am.record.erased != nil, emr.CodeGone)
 	s.event = ledgerapi.EventAmendmentDisputed
 	s.then = func(*answer) []emr.AuditEntry {
@@ -186,4 +204,29 @@ func (m *Model) regulator() emr.OrgID {
 		}
 	}
 	return m.orgIDs[0]
+}
+
+// finishTexts: what was said about a record is shown while the record is not erased,
+// and is gone once an order has ended it. A re-key changes nothing about it.
+func (m *Model) finishTexts(am *amendment, found *emr.Amendment) {
+	m.t.Helper()
+	var view ledgerapi.AmendmentView
+	err := m.d.Ask(m.members()[0], ledgerapi.GetAmendmentAction, ledgerapi.AmendmentQuery{Amendment: am.id}, &view)
+	if am.record.erased != nil {
+		require.Equal(m.t, emr.CodeGone, emr.CodeOf(err), "the texts of %s", am.id)
+	} else {
+		require.NoError(m.t, err, "the texts of %s", am.id)
+		require.Equal(m.t, found.Asking, view.Asking.Digest())
+	}
+	d, is := m.d.(*Memory)
+	if !is {
+		return
+	}
+	n := 0
+	for _, digest := range []emr.Digest{found.Asking, found.Answer, found.Dispute} {
+		if !digest.IsZero() && len(d.Private(ledgerapi.StatementKey(digest))) > 0 {
+			n++
+		}
+	}
+	require.Equal(m.t, am.texts(), n, "texts of %s that are left", am.id)
 }

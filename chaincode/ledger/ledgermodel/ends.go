@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"slices"
 
-	"github.com/emrys-health/emrys/chaincode/ledger/ledgertest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
 )
@@ -187,103 +186,6 @@ func (m *Model) reuseKey(s *step, fresh *ledgerapi.NewScope) {
 		return
 	}
 	s.fault(true, emr.CodeExists)
-}
-
-// endings is what an order is told to end besides.
-type endings struct {
-	grants     []*grant
-	requests   []*request
-	grantIDs   []emr.GrantID
-	requestIDs []emr.RequestID
-	form       bool // not sorted, or one twice
-	unknown    bool
-}
-
-// endings chooses what may end with versions that are closed, or are closed by the
-// transaction itself, and now and then what may not.
-func (m *Model) endings(p *patient, gone func(*record) bool) *endings {
-	e := &endings{grantIDs: []emr.GrantID{}, requestIDs: []emr.RequestID{}}
-	for _, g := range m.grants {
-		if g.owner == p && g.onlyGives(gone) && len(e.grants) < 4 && m.mostly(3, "end this grant") {
-			e.grants = append(e.grants, g)
-		}
-	}
-	if len(m.grants) > 0 && m.seldom(12, "any grant") {
-		e.grants = append(e.grants, pick(m, m.grants, "which"))
-	}
-	for _, q := range m.requests {
-		if q.record.owner == p && gone(q.record) && len(e.requests) < 4 && m.mostly(3, "end this request") {
-			e.requests = append(e.requests, q)
-		}
-	}
-	if len(m.requests) > 0 && m.seldom(12, "any request") {
-		e.requests = append(e.requests, pick(m, m.requests, "which"))
-	}
-	for _, g := range e.grants {
-		e.grantIDs = append(e.grantIDs, g.id)
-	}
-	for _, q := range e.requests {
-		e.requestIDs = append(e.requestIDs, q.id)
-	}
-	if e.unknown = m.seldom(30, "a grant that nobody gave"); e.unknown {
-		e.grantIDs = append(e.grantIDs, ledgertest.ID[emr.GrantID](emr.GrantPrefix))
-	}
-	slices.Sort(e.grantIDs)
-	slices.Sort(e.requestIDs)
-	e.grantIDs, e.requestIDs = slices.Compact(e.grantIDs), slices.Compact(e.requestIDs)
-	if e.form = len(e.requestIDs) > 0 && m.seldom(20, "a request twice"); e.form {
-		e.requestIDs = append(e.requestIDs, e.requestIDs[0])
-	}
-	return e
-}
-
-// onlyGives tells whether a grant, as it was signed, names records and none but such.
-func (g *grant) onlyGives(gone func(*record) bool) bool {
-	return len(g.signedRecords) > 0 && !slices.ContainsFunc(g.signedRecords, func(r *record) bool { return !gone(r) })
-}
-
-// faults tells why the endings cannot be: somebody else's, or of something that is not gone.
-func (e *endings) faults(s *step, p *patient, gone func(*record) bool) {
-	s.fault(e.unknown, emr.CodeNotFound)
-	for _, g := range e.grants {
-		s.fault(g.owner != p, emr.CodeNotFound)
-		s.fault(!g.onlyGives(gone), emr.CodeRule)
-	}
-	for _, q := range e.requests {
-		s.fault(q.record.owner != p, emr.CodeNotFound)
-		s.fault(!gone(q.record), emr.CodeRule)
-	}
-}
-
-// purges is how many private values the endings destroy.
-func (e *endings) purges() int {
-	n := 0
-	for i, g := range e.grants {
-		if g.lives() && !slices.Contains(e.grants[:i], g) {
-			n++
-		}
-	}
-	for i, q := range e.requests {
-		if !q.purged && !slices.Contains(e.requests[:i], q) {
-			n++
-		}
-	}
-	return n
-}
-
-func (g *grant) lives() bool { return !g.revoked && !g.ended }
-
-// end ends what is named; what a request learns is why its record is gone.
-func (e *endings) end(why emr.Reason) {
-	for _, g := range e.grants {
-		g.ended = g.ended || g.lives()
-	}
-	for _, q := range e.requests {
-		if q.pending {
-			q.pending, q.ended = false, why
-		}
-		q.purged = true
-	}
 }
 
 // capsuleOf is the digest by which a capsule is known.

@@ -205,6 +205,7 @@ func (m *Model) erase(r *record, p *patient, by *actor) *step {
 	e := m.endings(r.owner, gone)
 	args := ledgerapi.EraseRecordArgs{
 		Patient: p.handle, Erasure: o.id, Record: r.id, Ground: o.ground, Grants: e.grantIDs, Requests: e.requestIDs,
+		Amendments: e.amendmentIDs,
 	}
 	unknown := m.seldom(24, "no such record")
 	if unknown {
@@ -222,13 +223,17 @@ func (m *Model) erase(r *record, p *patient, by *actor) *step {
 }
 
 // within tells what is closed, or is by an order about these versions: the first of them.
-func within(versions []*record) func(*record) bool {
+// All of them are erased, those that were re-keyed before, too.
+func within(versions []*record) closing {
 	first := versions[:min(len(versions), partOf)]
-	return func(r *record) bool { return r.closed() != "" || slices.Contains(first, r) }
+	return closing{
+		closed: func(r *record) bool { return isClosed(r) || slices.Contains(first, r) },
+		erased: func(r *record) bool { return isErased(r) || slices.Contains(first, r) },
+	}
 }
 
 // faultsOfOrder is what both kinds of order to erase have in common.
-func (m *Model) faultsOfOrder(s *step, o *order, versions []*record, e *endings, gone func(*record) bool) {
+func (m *Model) faultsOfOrder(s *step, o *order, versions []*record, e *endings, gone closing) {
 	s.fault(slices.ContainsFunc(m.orders, func(other *order) bool { return other.id == o.id }), emr.CodeExists)
 	s.fault(o.named.erased != nil, emr.CodeGone)
 	s.fault(e.form, emr.CodeInvalid)
@@ -312,7 +317,7 @@ func (m *Model) expire(r *record) *step {
 	gone := within(versions)
 	e := m.endings(r.owner, gone)
 	s := &step{function: ledgerapi.EraseExpired, via: via, args: ledgerapi.EraseExpiredArgs{
-		Erasure: o.id, Record: r.id, Grants: e.grantIDs, Requests: e.requestIDs,
+		Erasure: o.id, Record: r.id, Grants: e.grantIDs, Requests: e.requestIDs, Amendments: e.amendmentIDs,
 	}}
 	s.fault(!m.orgs[via].member, emr.CodeForbidden)
 	m.faultsOfOrder(s, o, versions, e, gone)
@@ -341,11 +346,19 @@ func (m *Model) drawContinue() *step {
 
 func isClosed(r *record) bool { return r.closed() != "" }
 
+func isErased(r *record) bool { return r.erased != nil }
+
+// ended is what may end with an order that has been given. A re-key ends nothing
+// that was said about a record.
+func (o *order) ended() closing {
+	return closing{closed: isClosed, erased: func(r *record) bool { return o.kind != emr.OrderRekey && isErased(r) }}
+}
+
 // resume goes on with an order: it names the next versions, and ends what was left.
 func (m *Model) resume(o *order) *step {
 	p, via := o.named.owner, pick(m, m.orgIDs, "gateway")
-	e := m.endings(p, isClosed)
-	args := ledgerapi.ContinueErasureArgs{Erasure: o.id, Grants: e.grantIDs, Requests: e.requestIDs}
+	e := m.endings(p, o.ended())
+	args := ledgerapi.ContinueErasureArgs{Erasure: o.id, Grants: e.grantIDs, Requests: e.requestIDs, Amendments: e.amendmentIDs}
 	unknown := m.seldom(16, "no such order")
 	if unknown {
 		args.Erasure = ledgertest.ID[emr.ErasureID](emr.ErasurePrefix)
@@ -354,8 +367,8 @@ func (m *Model) resume(o *order) *step {
 	s.fault(!m.orgs[via].member, emr.CodeForbidden)
 	s.fault(unknown, emr.CodeNotFound)
 	s.fault(e.form, emr.CodeInvalid)
-	s.fault(len(o.rest)+len(args.Grants)+len(args.Requests) == 0, emr.CodeRule)
-	e.faults(s, p, isClosed)
+	s.fault(len(o.rest)+len(args.Grants)+len(args.Requests)+len(args.Amendments) == 0, emr.CodeRule)
+	e.faults(s, p, o.ended())
 	s.purges = e.purges() + manifestsOf(o.rest)
 	s.then = func(*answer) []emr.AuditEntry {
 		e.end(o.gone())

@@ -210,6 +210,7 @@ func (m *Model) finishCases() {
 		m.ask(ledgerapi.GetAmendment, ledgerapi.AmendmentQuery{Amendment: am.id}, &found)
 		require.Equal(m.t, am.status, found.Status)
 		require.Equal(m.t, am.disputed, found.Disputed != 0)
+		m.finishTexts(am, &found)
 	}
 	for _, r := range m.recoveries {
 		var found emr.Recovery

@@ -152,8 +152,15 @@ func (m *Model) finishLeftovers(o *order) {
 			requests = append(requests, q.id)
 		}
 	}
+	var amendments []emr.AmendmentID
+	for _, a := range m.amendments {
+		if o.kind != emr.OrderRekey && a.record.owner == p && isErased(a.record) && !a.purged {
+			amendments = append(amendments, a.id)
+		}
+	}
 	var gotGrants []emr.GrantID
 	var gotRequests []emr.RequestID
+	var gotAmendments []emr.AmendmentID
 	q := ledgerapi.LeftoversQuery{Erasure: o.id}
 	for more := true; more; more = q.GrantBookmark != "" {
 		var left ledgerapi.Leftovers
@@ -165,6 +172,12 @@ func (m *Model) finishLeftovers(o *order) {
 		m.ask(ledgerapi.ListLeftovers, q, &left)
 		gotRequests, q.RequestBookmark = append(gotRequests, left.Requests...), left.RequestBookmark
 	}
+	for more := true; more; more = q.AmendmentBookmark != "" {
+		var left ledgerapi.Leftovers
+		m.ask(ledgerapi.ListLeftovers, q, &left)
+		gotAmendments, q.AmendmentBookmark = append(gotAmendments, left.Amendments...), left.AmendmentBookmark
+	}
+	require.ElementsMatch(m.t, amendments, gotAmendments, "amendments that %s has left", o.id)
 	require.ElementsMatch(m.t, grants, gotGrants, "grants that %s has left", o.id)
 	require.ElementsMatch(m.t, requests, gotRequests, "requests that %s has left", o.id)
 }

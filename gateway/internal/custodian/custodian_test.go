@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -297,6 +298,42 @@ func TestTheRecordsHospitalHasTheRestNamedAndPurged(t *testing.T) {
 		ended = append(ended, args.Grants...)
 	}
 	require.ElementsMatch(t, []emr.GrantID{"g1", "g2", "g3", "g4", "g5"}, ended)
+
+	t.Run("what was said about the record, too, page by page and once", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, "a")
+		b.ledger.erase("one", both(), "a")
+		b.ledger.views["one"].Erasure.Hospital = own
+		all := []emr.AmendmentID{"a1", "a2", "a3", "a4", "a5"}
+		b.ledger.said = slices.Clone(all)
+		b.rounds(t, 3)
+		require.True(t, b.ledger.stands("one"))
+		require.Empty(t, b.ledger.said)
+		var ended []emr.AmendmentID
+		for _, args := range b.ledger.purged {
+			require.NotNil(t, args.Grants)
+			require.NotNil(t, args.Requests)
+			ended = append(ended, args.Amendments...)
+		}
+		require.Equal(t, all, ended)
+	})
+
+	t.Run("with more grants than one transaction ends, too", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, "a")
+		b.ledger.erase("one", both(), "a")
+		b.ledger.views["one"].Erasure.Hospital = own
+		b.ledger.grants, b.ledger.most = []emr.GrantID{"g1", "g2", "g3"}, 1
+		b.ledger.said = []emr.AmendmentID{"a1"}
+		b.rounds(t, 3)
+		require.True(t, b.ledger.stands("one"))
+		require.Empty(t, b.ledger.said)
+		require.Empty(t, b.ledger.grants)
+		for i, args := range b.ledger.purged {
+			require.NotNil(t, args.Amendments)
+			require.Equal(t, i == 0, len(args.Amendments) == 1, "named once")
+		}
+	})
 
 	t.Run("and tells of no fragments before", func(t *testing.T) {
 		t.Parallel()

@@ -38,7 +38,8 @@ type ledger struct {
 	living   map[string]bool // contents of records that live
 	manifest map[emr.RecordID]ledgerapi.ManifestVerdict
 	grants   []emr.GrantID // left over
-	most     int           // grants that one transaction ends; 0 for any
+	said     []emr.AmendmentID
+	most     int // grants that one transaction ends; 0 for any
 	told     []ledgerapi.ConfirmErasureArgs
 	purged   []ledgerapi.ContinueErasureArgs
 	asked    map[string]int
@@ -75,6 +76,9 @@ func (l *ledger) erase(id emr.ErasureID, holders []emr.OrgID, cids ...string) {
 	l.order = append(l.order, id)
 }
 
+// amendmentsOfPage are listed at once.
+const amendmentsOfPage = 2
+
 func record(cid string) emr.RecordID { return emr.RecordID("rec_" + cid) }
 
 func (l *ledger) Query(_ context.Context, function string, argument, result any) error {
@@ -105,7 +109,11 @@ func (l *ledger) Query(_ context.Context, function string, argument, result any)
 		}
 		result.(*ledgerapi.IntegrityView).Manifest = verdict
 	case ledgerapi.LeftoversQuery:
-		result.(*ledgerapi.Leftovers).Grants = slices.Clone(l.grants)
+		left := result.(*ledgerapi.Leftovers)
+		left.Grants, left.Amendments = slices.Clone(l.grants), slices.Clone(l.said)
+		if len(left.Amendments) > amendmentsOfPage {
+			left.Amendments, left.AmendmentBookmark = left.Amendments[:amendmentsOfPage], "more"
+		}
 	default:
 		return fmt.Errorf("no query %s", function)
 	}
@@ -195,6 +203,7 @@ func (l *ledger) Order(_ context.Context, function string, argument, _ any) erro
 			}
 			l.purged = append(l.purged, args)
 			l.grants = slices.DeleteFunc(l.grants, func(g emr.GrantID) bool { return slices.Contains(args.Grants, g) })
+			l.said = slices.DeleteFunc(l.said, func(a emr.AmendmentID) bool { return slices.Contains(args.Amendments, a) })
 			if view := l.views[args.Erasure]; view.Erasure.Next != "" {
 				cid := string(view.Erasure.Next)
 				view.Erasure.Next = ""

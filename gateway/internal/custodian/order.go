@@ -272,8 +272,9 @@ func (c *Custodian) proceed(ctx context.Context, view *ledgerapi.ErasureView) er
 		if err := c.ledger.Query(ctx, ledgerapi.ListLeftovers, query, &left); err != nil {
 			return fmt.Errorf("list what an order left: %w", err)
 		}
-		if more || len(left.Grants)+len(left.Requests) > 0 {
-			if err := c.purge(ctx, order.ID, left.Grants, left.Requests); err != nil {
+		if more || len(left.Grants)+len(left.Requests)+len(left.Amendments) > 0 {
+			args := ledgerapi.ContinueErasureArgs{Erasure: order.ID, Grants: left.Grants, Requests: left.Requests, Amendments: left.Amendments}
+			if err := c.purge(ctx, args); err != nil {
 				return err
 			}
 		}
@@ -281,8 +282,8 @@ func (c *Custodian) proceed(ctx context.Context, view *ledgerapi.ErasureView) er
 			c.note(order.ID) // it names more now
 		}
 		more = false
-		query.GrantBookmark, query.RequestBookmark = left.GrantBookmark, left.RequestBookmark
-		if query.GrantBookmark == "" && query.RequestBookmark == "" {
+		query.GrantBookmark, query.RequestBookmark, query.AmendmentBookmark = left.GrantBookmark, left.RequestBookmark, left.AmendmentBookmark
+		if query.GrantBookmark == "" && query.RequestBookmark == "" && query.AmendmentBookmark == "" {
 			return nil
 		}
 	}
@@ -290,17 +291,18 @@ func (c *Custodian) proceed(ctx context.Context, view *ledgerapi.ErasureView) er
 
 // purge continues an order. Grants that name more records together than one
 // transaction takes are ended by several.
-func (c *Custodian) purge(ctx context.Context, id emr.ErasureID, grants []emr.GrantID, requests []emr.RequestID) error {
-	args := ledgerapi.ContinueErasureArgs{
-		Erasure: id, Grants: append([]emr.GrantID{}, grants...), Requests: append([]emr.RequestID{}, requests...),
-	}
+func (c *Custodian) purge(ctx context.Context, args ledgerapi.ContinueErasureArgs) error {
+	args.Grants, args.Requests = append([]emr.GrantID{}, args.Grants...), append([]emr.RequestID{}, args.Requests...)
+	args.Amendments = append([]emr.AmendmentID{}, args.Amendments...)
 	var receipt ledgerapi.Receipt
 	err := c.ledger.Order(ctx, ledgerapi.ContinueErasure, args, &receipt)
-	if half := len(grants) / 2; half > 0 && emr.CodeOf(err) == emr.CodeTooLarge {
-		if err := c.purge(ctx, id, grants[:half], requests); err != nil {
+	if half := len(args.Grants) / 2; half > 0 && emr.CodeOf(err) == emr.CodeTooLarge {
+		first := args
+		first.Grants = args.Grants[:half]
+		if err := c.purge(ctx, first); err != nil {
 			return err
 		}
-		return c.purge(ctx, id, grants[half:], nil)
+		return c.purge(ctx, ledgerapi.ContinueErasureArgs{Erasure: args.Erasure, Grants: args.Grants[half:]})
 	}
 	if err != nil {
 		return fmt.Errorf("continue an order: %w", err)

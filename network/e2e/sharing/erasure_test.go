@@ -184,6 +184,8 @@ func TestARecordIsErasedByEveryHoldersGateway(t *testing.T) {
 		return pins(t, "HospBMSP")[stored.CID] || pins(t, "HospCMSP")[stored.CID]
 	}, 30*time.Second, 200*time.Millisecond, "a second hospital keeps it")
 
+	disputed, open := w.says(stored.Record)
+
 	stop(t, "gateway.hospc")
 	stop(t, "ipfs.hospa")
 	o := w.erase(stored.Record)
@@ -215,6 +217,7 @@ func TestARecordIsErasedByEveryHoldersGateway(t *testing.T) {
 	}
 	require.True(t, pins(t, "HospAMSP")[other.CID], "another record is not concerned")
 	o.requireForgotten()
+	o.requireUnsaid(disputed, open)
 	o.requireRestoredIsDestroyed(ciphertext, blocks)
 }
 

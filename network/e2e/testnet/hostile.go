@@ -34,10 +34,13 @@ type Member struct {
 }
 
 // AsGateway connects with the certificate and key of an organisation's gateway.
-func (n *Net) AsGateway(org string) (*Member, error) {
+func (n *Net) AsGateway(org string) (*Member, error) { return n.AsGatewayAt(org, 0) }
+
+// AsGatewayAt is AsGateway at a peer of the organisation's, counted from 0.
+func (n *Net) AsGatewayAt(org string, peer int) (*Member, error) {
 	o, found := n.Topology.Organisation(org)
-	if !found {
-		return nil, fmt.Errorf("no organisation %s", org)
+	if !found || peer >= len(o.Peers) {
+		return nil, fmt.Errorf("no organisation %s with peer %d", org, peer)
 	}
 	site := n.Network.Site()
 	dir := filepath.Join(site.GatewayDir(o), "msp")
@@ -45,7 +48,7 @@ func (n *Net) AsGateway(org string) (*Member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read TLS roots: %w", err)
 	}
-	return n.connect(o.MSP, dir, site.PeerAddress(o, o.Peers[0]), roots)
+	return n.connect(o.MSP, dir, site.PeerAddress(o, o.Peers[peer]), roots)
 }
 
 // AsAdmin connects with the certificate and key of an organisation's administrator.
