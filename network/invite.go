@@ -14,8 +14,10 @@ import (
 	"os"
 	"path"
 
+	"github.com/emrys-health/emrys/network/lifecycle"
 	"github.com/emrys-health/emrys/network/render"
 	"github.com/emrys-health/emrys/network/topology"
+	"github.com/emrys-health/emrys/pkg/attest"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/fabricca"
 )
@@ -50,7 +52,8 @@ type Invitation struct {
 	ID           string       `json:"id"`
 	Secret       string       `json:"secret"`
 	// Consortium holds, by MSP id, the certificate of the CA that issues an
-	// organisation's peers: what the person's device trusts registry entries by.
+	// organisation's peers, and behind it the revocation lists of the organisation's
+	// MSP: what the person's device trusts registry entries by.
 	Consortium map[string]string `json:"consortium"`
 }
 
@@ -89,7 +92,7 @@ func (n *Network) Invite(ctx context.Context, organisation string, person Person
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s has not been started yet", ErrNoNetwork, org.Name)
 	}
-	consortium, err := n.authorities()
+	consortium, err := n.pins(ctx, org)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +107,43 @@ func (n *Network) Invite(ctx context.Context, organisation string, person Person
 		CA:  InvitationCA{URL: n.site.CAURL(org), Name: render.IdentityCA(org), Roots: string(roots)},
 		Org: org.MSP, Role: person.Role, ID: id, Secret: secret, Consortium: consortium,
 	}, nil
+}
+
+// pins returns what a person's device is to trust: every organisation's CA
+// certificate and, as the channel's configuration has them today, its revocation
+// lists. What the device would refuse is refused here.
+func (n *Network) pins(ctx context.Context, org topology.Organisation) (map[string]string, error) {
+	all, err := n.authorities()
+	if err != nil {
+		return nil, err
+	}
+	member, err := lifecycle.Open(n.site, n.t, org)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoNetwork, err)
+	}
+	defer member.Close()
+	block, err := member.ConfigBlock(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	lists, err := lifecycle.RevocationLists(block)
+	if err != nil {
+		return nil, err
+	}
+	return all, pin(all, lists)
+}
+
+// pin adds revocation lists to the authorities of the same organisation.
+func pin(all, lists map[string]string) error {
+	roots := attest.Roots{}
+	for msp := range all {
+		all[msp] += lists[msp]
+		roots[emr.OrgID(msp)] = all[msp]
+	}
+	if err := roots.Validate(); err != nil {
+		return fmt.Errorf("no device can pin what the channel's configuration says of its members: %w", err)
+	}
+	return nil
 }
 
 // authorities returns every organisation's CA certificate by MSP id.

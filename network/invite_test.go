@@ -68,3 +68,31 @@ func TestNoInvitationIsMadeBeforeEveryOrganisationHasItsAuthority(t *testing.T) 
 	require.ErrorIs(t, err, ErrNoNetwork)
 	require.ErrorContains(t, err, n.t.Organisations[1].Name)
 }
+
+func TestAnInvitationPinsTheRevocationLists(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	c := attesttest.New(t, now, "AMSP", "BMSP", "CMSP")
+	ca, peer := c.Authority("AMSP")
+	own := ca.Revoke(t, now, peer.Certificate(t))
+	pins := func() map[string]string {
+		all := map[string]string{}
+		for msp, root := range c.Roots() {
+			all[string(msp)] = root
+		}
+		return all
+	}
+	all := pins()
+	require.NoError(t, pin(all, map[string]string{"AMSP": own, "OrdererMSP": "of nobody who has peers"}))
+	require.Equal(t, attesttest.PEM(ca.Cert)+own, all["AMSP"])
+	require.Equal(t, pins()["BMSP"], all["BMSP"])
+	require.Len(t, all, 3)
+	for name, list := range map[string]string{
+		"signed by another member": own,
+		"of noise":                 "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+	} {
+		err := pin(pins(), map[string]string{"BMSP": list})
+		require.Equal(t, emr.CodeInvalid, emr.CodeOf(err), name)
+		require.ErrorContains(t, err, "no device can pin", name)
+	}
+}

@@ -20,7 +20,7 @@ import (
 )
 
 // satisfied evaluates a signature policy as a peer does, for endorsers of given organisations.
-func satisfied(t *testing.T, policy []byte, by []emr.OrgID) bool {
+func satisfied(t testing.TB, policy []byte, by []emr.OrgID) bool {
 	t.Helper()
 	var envelope common.SignaturePolicyEnvelope
 	require.NoError(t, proto.Unmarshal(policy, &envelope))
@@ -43,6 +43,20 @@ func satisfied(t *testing.T, policy []byte, by []emr.OrgID) bool {
 		return slices.Contains(by, emr.OrgID(role.GetMspIdentifier()))
 	}
 	return holds(envelope.GetRule())
+}
+
+// principals returns the organisations that a signature policy names, in its order.
+func principals(t testing.TB, policy []byte) []emr.OrgID {
+	t.Helper()
+	var envelope common.SignaturePolicyEnvelope
+	require.NoError(t, proto.Unmarshal(policy, &envelope))
+	var all []emr.OrgID
+	for _, identity := range envelope.GetIdentities() {
+		var role msp.MSPRole
+		require.NoError(t, proto.Unmarshal(identity.GetPrincipal(), &role))
+		all = append(all, emr.OrgID(role.GetMspIdentifier()))
+	}
+	return all
 }
 
 // The policy of a key takes the place of the channel's: a weaker one would let
@@ -88,7 +102,7 @@ func TestAValidationParameterIsWrittenWithTheKeyAndOnce(t *testing.T) {
 	again.writes, again.parameters = map[string][]byte{}, map[string][]byte{}
 	require.EqualValues(t, 200, r.cc.Invoke(&again).GetStatus())
 	r.succeeds(register)
-	require.Len(t, register.parameters, 3)
+	require.Len(t, register.parameters, 4)
 	require.Equal(t, register.parameters, again.parameters, "every peer must endorse the same bytes")
 	require.Equal(t, register.writes, again.writes)
 	for key, policy := range register.parameters {

@@ -150,7 +150,9 @@ func (d *twins) Submit(call ledgermodel.Call) ledgermodel.Outcome {
 		require.NoError(d.t, err, answer.GetMessage())
 		return ledgermodel.Outcome{Err: refused}
 	}
-	out := ledgermodel.Outcome{Answer: answer.GetPayload(), Seen: true, Event: stub.event, Purged: len(stub.purged), Err: stub.commit()}
+	out := ledgermodel.Outcome{
+		Answer: answer.GetPayload(), Seen: true, Home: d.homeOf, Event: stub.event, Purged: len(stub.purged), Err: stub.commit(),
+	}
 	for _, name := range slices.Sorted(maps.Keys(stub.writes)) {
 		typ, attributes, err := stub.SplitCompositeKey(name)
 		require.NoError(d.t, err)
@@ -159,6 +161,21 @@ func (d *twins) Submit(call ledgermodel.Call) ledgermodel.Outcome {
 		})
 	}
 	return out
+}
+
+// homeOf returns whom the endorsement policy of a key names first, when everybody
+// but that one does not satisfy it.
+func (d *twins) homeOf(key ledgerapi.Key) (emr.OrgID, bool) {
+	name, err := (&fakeStub{}).CreateCompositeKey(key.Type, key.Attributes)
+	require.NoError(d.t, err)
+	policy := d.fabric.parameters[name]
+	if policy == nil {
+		return "", false
+	}
+	named := principals(d.t, policy)
+	require.True(d.t, satisfied(d.t, policy, named))
+	require.False(d.t, satisfied(d.t, policy, named[1:]), "%s", key.Type)
+	return named[0], true
 }
 
 // same compares what two peers would endorse: reads in their order, writes, purges

@@ -61,7 +61,7 @@ func ConfirmGrant(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, ready, err := st.byConfirmer(s, rule)
+	by, err := st.byConfirmer(s, rule)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +73,13 @@ func ConfirmGrant(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 		return nil, err
 	}
 	grant.Status, grant.Confirmed, grant.ConfirmedBy = emr.GrantLive, s.Now(), st.action.Actor
-	if ready > s.Now() {
-		grant.Ready = ready
+	if by.ready > s.Now() {
+		grant.Ready = by.ready
 	}
 	if err := putConfirmed(s, grant); err != nil {
 		return nil, err
 	}
+	entry := by.entry
 	entry.Kind, entry.Ref, entry.Decision = emr.AuditConfirmed, string(grant.ID), emr.Permit
 	if err := auditEach(s, grant.Terms.Records, entry); err != nil {
 		return nil, err

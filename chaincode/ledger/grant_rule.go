@@ -17,11 +17,6 @@ import (
 // A patient may rule that wide grants need somebody else's confirmation, so that
 // whoever gets hold of the one consent key cannot give everything away.
 
-// grantRuleOf returns a patient's rule about wide grants, nil when there is none.
-func grantRuleOf(s Lookup, patient emr.Handle) (*emr.GrantRule, error) {
-	return find(s, ledgerapi.GrantRuleKey(patient), versionOfGrantRule)
-}
-
 // SetGrantRule sets the signer's rule about wide grants. The first one, and one that
 // is at least as tight in every respect, holds at once. A looser one waits for the
 // confirmation of those whom the present rule names. Setting what holds already
@@ -64,13 +59,15 @@ func SetGrantRule(s State, raw []byte) (*ledgerapi.DecisionReceipt, error) {
 			v = verdict{emr.Ask, emr.ReasonGrantWaiting}
 		}
 	}
-	return st.putRule(s, next, st.entry(patient, emr.AuditGrantRule, ""), v)
+	return st.putNextRule(s, patient, next, st.entry(patient, emr.AuditGrantRule, ""), v)
 }
 
-// putRule writes the next version of a rule with its audit entry and event.
-func (st *statement) putRule(s State, rule *emr.GrantRule, entry emr.AuditEntry, v verdict) (*ledgerapi.DecisionReceipt, error) {
+// putNextRule writes the next version of a patient's rule with its audit entry and event.
+func (st *statement) putNextRule(
+	s State, patient *emr.Patient, rule *emr.GrantRule, entry emr.AuditEntry, v verdict,
+) (*ledgerapi.DecisionReceipt, error) {
 	rule.Version, rule.Set, rule.Action = rule.Version+1, s.Now(), st.digest
-	if err := put(s, ledgerapi.GrantRuleKey(rule.Patient), rule); err != nil {
+	if err := putRule(s, patient, rule); err != nil {
 		return nil, err
 	}
 	id := number(rule.Version)
@@ -232,7 +229,7 @@ func ConfirmGrantRule(s State, raw []byte) (*ledgerapi.Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, ready, err := st.byConfirmer(s, rule)
+	by, err := st.byConfirmer(s, rule)
 	if err != nil {
 		return nil, err
 	}
@@ -241,15 +238,15 @@ func ConfirmGrantRule(s State, raw []byte) (*ledgerapi.Receipt, error) {
 		return nil, &emr.Error{Code: emr.CodeStale, Field: "version", Message: "the patient's rule is of another version"}
 	case rule.Next == nil:
 		return nil, emr.E(emr.CodeRule, "no looser rule waits for a confirmation")
-	case ready > s.Now():
-		return nil, emr.Refused(emr.ReasonGrantWaiting, "a key that takes part was pinned recently; the rule can be confirmed from "+ready.String())
+	case by.ready > s.Now():
+		return nil, emr.Refused(emr.ReasonGrantWaiting, "a key that takes part was pinned recently; the rule can be confirmed from "+by.ready.String())
 	}
 	if addsConfirmer(&rule.Terms, rule.Next) {
 		rule.Since = s.Now()
 	}
 	rule.Terms, rule.Next = *rule.Next, nil
-	entry.Kind = emr.AuditGrantRule
-	decided, err := st.putRule(s, rule, entry, verdict{decision: emr.Permit})
+	by.entry.Kind = emr.AuditGrantRule
+	decided, err := st.putNextRule(s, by.patient, rule, by.entry, verdict{decision: emr.Permit})
 	if err != nil {
 		return nil, err
 	}
@@ -261,16 +258,27 @@ func confirmableRule(s Lookup, patient emr.Handle) (*emr.GrantRule, error) {
 	if err := emr.CheckID("patient", patient); err != nil {
 		return nil, err
 	}
-	return require(s, ledgerapi.GrantRuleKey(patient), versionOfGrantRule)
+	rule, err := grantRuleOf(s, patient)
+	if err == nil && rule == nil {
+		return nil, missing(ledgerapi.TypeGrantRule)
+	}
+	return rule, err
+}
+
+// confirmation is what somebody who may confirm under a rule brings: whose rule it
+// is, the audit entry as it begins, and from when no key that takes part counts as pinned recently.
+type confirmation struct {
+	patient *emr.Patient
+	entry   emr.AuditEntry
+	ready   emr.Time
 }
 
 // byConfirmer authenticates somebody who may confirm under a rule: the patient by
-// the second key, or one whom the rule names. It begins the audit entry, and returns
-// from when no key that takes part counts as pinned recently.
-func (st *statement) byConfirmer(s Lookup, rule *emr.GrantRule) (emr.AuditEntry, emr.Time, error) {
+// the second key, or one whom the rule names.
+func (st *statement) byConfirmer(s Lookup, rule *emr.GrantRule) (*confirmation, error) {
 	patient, err := patientOf(s, rule.Patient)
 	if err != nil {
-		return emr.AuditEntry{}, 0, err
+		return nil, err
 	}
 	pinned := max(rule.Since, patient.Registered, patient.KeysFrom)
 	entry := emr.AuditEntry{Patient: rule.Patient, Actor: st.action.Actor}
@@ -294,7 +302,10 @@ func (st *statement) byConfirmer(s Lookup, rule *emr.GrantRule) (emr.AuditEntry,
 			entry.Org, key = by.Org, max(by.Registered, by.KeysFrom)
 		}
 	}
-	return entry, max(pinned, key).Add(time.Duration(rule.Terms.WaitHours) * time.Hour), err
+	if err != nil {
+		return nil, err
+	}
+	return &confirmation{patient, entry, max(pinned, key).Add(time.Duration(rule.Terms.WaitHours) * time.Hour)}, nil
 }
 
 func errNoConfirmer() error {
@@ -329,7 +340,7 @@ func GetGrantRule(r Reader, q ledgerapi.HandleQuery) (*emr.GrantRule, error) {
 	}
 	rule, err := grantRuleOf(r, q.Patient)
 	if err == nil && rule == nil {
-		rule = &emr.GrantRule{V: emr.DocumentVersion, Patient: q.Patient, Terms: emr.GrantRuleTerms{Confirmers: []string{}}}
+		rule = noRule(q.Patient)
 	}
 	return rule, err
 }

@@ -58,7 +58,14 @@ func putGuardians(s State, patient *emr.Patient, set *emr.GuardianSet) error {
 	return putGuarded(s, patient.Home, ledgerapi.GuardiansKeyAt(patient.Handle, patient.Generation), set)
 }
 
-// noConsent and noGuardians are a patient's guarded values before there are any,
+// putRule writes a patient's rule about wide grants, with the looser one that waits
+// in it: under a key of its own that nobody guards, somebody could put one there, and
+// a confirmer, who sees that something waits, would let it take effect.
+func putRule(s State, patient *emr.Patient, rule *emr.GrantRule) error {
+	return putGuarded(s, patient.Home, ledgerapi.GrantRuleKeyAt(patient.Handle, patient.Generation), rule)
+}
+
+// noConsent, noGuardians and noRule are a patient's guarded values before there are any,
 // as version 0: a key that does not exist has no guard, and who creates it would need no home.
 func noConsent(patient *emr.Patient) *consent.Consent {
 	return &consent.Consent{V: emr.DocumentVersion, Patient: patient.Handle, Status: consent.Active, Document: consent.Nothing()}
@@ -68,13 +75,22 @@ func noGuardians(patient *emr.Patient) *emr.GuardianSet {
 	return &emr.GuardianSet{V: emr.DocumentVersion, Patient: patient.Handle, Guardians: []emr.Guardian{}}
 }
 
+func noRule(patient emr.Handle) *emr.GrantRule {
+	return &emr.GrantRule{V: emr.DocumentVersion, Patient: patient, Terms: emr.GrantRuleTerms{Confirmers: []string{}}}
+}
+
 // putAllGuarded writes a patient's guarded values; nil stands for none.
-func putAllGuarded(s State, patient *emr.Patient, current *consent.Consent, set *emr.GuardianSet) error {
+func putAllGuarded(
+	s State, patient *emr.Patient, current *consent.Consent, set *emr.GuardianSet, rule *emr.GrantRule,
+) error {
 	if current == nil {
 		current = noConsent(patient)
 	}
 	if set == nil {
 		set = noGuardians(patient)
+	}
+	if rule == nil {
+		rule = noRule(patient.Handle)
 	}
 	if err := putPatient(s, patient); err != nil {
 		return err
@@ -82,7 +98,10 @@ func putAllGuarded(s State, patient *emr.Patient, current *consent.Consent, set 
 	if err := putStanding(s, patient, current); err != nil {
 		return err
 	}
-	return putGuardians(s, patient, set)
+	if err := putGuardians(s, patient, set); err != nil {
+		return err
+	}
+	return putRule(s, patient, rule)
 }
 
 // decodeIf is decode for a value that may be absent.
@@ -208,6 +227,19 @@ func guardiansOf(s Lookup, patient emr.Handle) (*emr.GuardianSet, error) {
 		return nil, err
 	}
 	return set, nil
+}
+
+// grantRuleOf returns a patient's rule about wide grants, nil when none was ever set.
+func grantRuleOf(s Lookup, patient emr.Handle) (*emr.GrantRule, error) {
+	value, _, err := findGuarded(s, patient, ledgerapi.GrantRuleKeyAt)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := decodeIf(ledgerapi.TypeGrantRule, value, versionOfGrantRule)
+	if err != nil || rule == nil || rule.Version == 0 {
+		return nil, err
+	}
+	return rule, nil
 }
 
 func versionOfHomeMove(m *emr.HomeMove) int       { return m.V }

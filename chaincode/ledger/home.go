@@ -64,6 +64,10 @@ func (st *statement) moveHome(s State, patient *emr.Patient, args *ledgerapi.Mov
 	if err != nil {
 		return err
 	}
+	rule, err := grantRuleOf(s, patient.Handle)
+	if err != nil {
+		return err
+	}
 	from := patient.Home
 	released, err := releasedFromHome(s, patient)
 	if err != nil {
@@ -76,7 +80,7 @@ func (st *statement) moveHome(s State, patient *emr.Patient, args *ledgerapi.Mov
 		return &emr.Error{Code: emr.CodeStale, Field: "generation", Message: "is not that of the patient's values after the move"}
 	}
 	patient.Home = args.Home
-	if err := putAllGuarded(s, patient, current, set); err != nil || !released {
+	if err := putAllGuarded(s, patient, current, set, rule); err != nil || !released {
 		return err
 	}
 	return putGuarded(s, patient.Home, ledgerapi.HomeMoveKey(patient.Handle, patient.Generation), &emr.HomeMove{

@@ -58,13 +58,18 @@ func (m *mover) guardedBy(home emr.OrgID, generation uint32) {
 	m.t.Helper()
 	for _, key := range []ledgerapi.Key{
 		ledgerapi.PatientKeyAt(m.patient.Handle, generation), ledgerapi.ConsentKeyAt(m.patient.Handle, generation),
-		ledgerapi.GuardiansKeyAt(m.patient.Handle, generation),
+		ledgerapi.GuardiansKeyAt(m.patient.Handle, generation), ledgerapi.GrantRuleKeyAt(m.patient.Handle, generation),
 	} {
 		guard, guarded := m.GuardOf(key)
 		require.True(m.t, guarded, key.Type)
 		require.Equal(m.t, home, guard.Home, key.Type)
 		require.NotContains(m.t, guard.Others, home)
 	}
+}
+
+// guardedTypes are the values that have a guard, and all of them.
+func guardedTypes() []string {
+	return []string{ledgerapi.TypeConsent, ledgerapi.TypeGrantRule, ledgerapi.TypeGuardians, ledgerapi.TypePatient}
 }
 
 func homeRelease(patient emr.Handle, from emr.OrgID) emr.Subject {
@@ -76,6 +81,7 @@ func TestARegisteredPatientsValuesAreGuardedBeforeTheyAreSet(t *testing.T) {
 	s := newScene(t)
 	for _, key := range []ledgerapi.Key{
 		ledgerapi.PatientKey(s.patient.Handle), ledgerapi.ConsentKey(s.patient.Handle), ledgerapi.GuardiansKey(s.patient.Handle),
+		ledgerapi.GrantRuleKey(s.patient.Handle),
 	} {
 		guard, guarded := s.GuardOf(key)
 		require.True(t, guarded, key.Type)
@@ -96,9 +102,9 @@ func TestARegisteredPatientsValuesAreGuardedBeforeTheyAreSet(t *testing.T) {
 func TestNothingOfAnEmergencyOrATrailIsGuarded(t *testing.T) {
 	t.Parallel()
 	s := share(t, nil)
-	require.Equal(t, []string{ledgerapi.TypeConsent, ledgerapi.TypeGuardians, ledgerapi.TypePatient}, s.Guarded())
+	require.Equal(t, guardedTypes(), s.Guarded())
 	s, _ = emergency(t, nil)
-	require.Equal(t, []string{ledgerapi.TypeConsent, ledgerapi.TypeGuardians, ledgerapi.TypePatient}, s.Guarded())
+	require.Equal(t, guardedTypes(), s.Guarded())
 }
 
 func TestAGuardFollowsTheMembersWhenTheValueIsWritten(t *testing.T) {
@@ -131,7 +137,7 @@ func TestAWithdrawalNeedsNoHome(t *testing.T) {
 	m := newMover(t)
 	m.Check = func(tx *ledgertest.Tx, _ string, _ []byte, _ any, _ error) {
 		for _, w := range tx.Effects().Writes {
-			for _, guarded := range []string{ledgerapi.TypeConsent, ledgerapi.TypePatient, ledgerapi.TypeGuardians} {
+			for _, guarded := range guardedTypes() {
 				require.NotContains(t, w, `"\x00`+guarded+`\x00`)
 			}
 		}

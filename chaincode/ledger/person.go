@@ -37,7 +37,7 @@ func RegisterPatient(s State, raw []byte) (*ledgerapi.Receipt, error) {
 		V: emr.DocumentVersion, Handle: args.Handle, Home: args.Home, Consent: args.Consent, Hybrid: args.Hybrid,
 		Registered: s.Now(),
 	}
-	if err := putAllGuarded(s, patient, nil, nil); err != nil {
+	if err := putAllGuarded(s, patient, nil, nil, nil); err != nil {
 		return nil, err
 	}
 	if err := st.putSigned(s, ledgerapi.LinkKey(args.Patient)); err != nil {

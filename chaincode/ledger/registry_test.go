@@ -29,6 +29,7 @@ func TestTheRegistryIsReadAsItStandsInEffect(t *testing.T) {
 		"ledgerapi.PatientKey(":   {"person.go"}, // whether a handle is taken
 		"ledgerapi.ConsentKey(":   {},
 		"ledgerapi.GuardiansKey(": {},
+		"ledgerapi.GrantRuleKey(": {},
 		// Registration, status and rotation write the entry back; a batch only fetches it ahead.
 		"ledgerapi.ClinicianKey(": {"person.go", "status.go", "rotate.go", "revocation.go", "batch.go"},
 	} {
@@ -38,7 +39,7 @@ func TestTheRegistryIsReadAsItStandsInEffect(t *testing.T) {
 			}
 			source, err := os.ReadFile(file)
 			require.NoError(t, err)
-			require.NotContains(t, string(source), key, "%s: use requirePatient, standingConsent, guardiansOf or requireClinician", file)
+			require.NotContains(t, string(source), key, "%s: use requirePatient, standingConsent, guardiansOf, grantRuleOf or requireClinician", file)
 		}
 	}
 }

@@ -38,6 +38,10 @@ func (a *app) inviteCommand() *cobra.Command {
 		Long: `Invite a person: register a fresh pseudonym with the organisation's certificate
 authority and write an invitation that is good for one enrolment.
 
+What the invitation makes the person's device trust, the certificate authorities of
+all organisations and their revocation lists, is that of today: a peer of the
+organisation is asked for the channel's configuration.
+
 The file holds a secret: hand it to the person only. A label is shown here and
 nowhere else; keep the map from person to pseudonym yourself.`,
 		Example: "  emrysctl invite --org HospA --role patient -o patient.json\n" +

@@ -14,6 +14,12 @@
 // as this project configures it). An answer can therefore be older than
 // [Policy].MaxAge by that window; [Question].Challenge removes the doubt.
 //
+// An endorsement by a peer whose certificate is on a revocation list that the client
+// has pinned counts for nothing, nor does one by a peer of an authority that is
+// ([Roots]). A client knows of the lists of the day on which it pinned them and of no
+// later one: who has the key of a peer that was revoked afterwards still speaks for
+// its organisation, which is one of the [Policy].Quorum.
+//
 // What it does not prove: that something is absent. A peer endorses no error, so
 // a gateway can always withhold an answer.
 //

@@ -36,10 +36,10 @@ func TestTheFormatIsFabrics(t *testing.T) {
 
 	q, at := recordedQuestion(t, a)
 	p := Policy{Roots: recorded.Roots, Quorum: 3, MaxAge: time.Minute}
-	anchors, err := p.anchors()
+	pinned, err := p.trusts()
 	require.NoError(t, err)
-	require.NoError(t, a.count(anchors, 3, at), "the endorsements hold")
-	require.Error(t, a.count(anchors, 4, at))
+	require.NoError(t, a.count(pinned, 3, at), "the endorsements hold")
+	require.Error(t, a.count(pinned, 4, at))
 
 	hash, err := q.matchProposal(a.Proposal, p.MaxAge, at)
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestTheFormatIsFabrics(t *testing.T) {
 	require.ErrorContains(t, err, "response holds no answer", "it is a transaction, and nothing before that is against it")
 
 	a.Response[len(a.Response)-1] ^= 1
-	require.Error(t, a.count(anchors, MinQuorum, at))
+	require.Error(t, a.count(pinned, MinQuorum, at))
 }
 
 // recordedQuestion returns what the recorded transaction asked, and when.

@@ -19,67 +19,98 @@ import (
 const MinQuorum = 2
 
 // Roots pins, per organisation, the PEM of the certificate authorities that may
-// issue its peers. They are trust anchors: a certificate must have been issued
-// by one of them directly. Its JSON is an object with sorted keys.
+// issue its peers (blocks CERTIFICATE). They are trust anchors: a certificate must
+// have been issued by one of them directly. Beside them may stand the organisation's
+// revocation lists (blocks X509 CRL, RFC 5280 section 5), each signed by one of its
+// authorities here. Its JSON is an object with sorted keys.
+//
+// Revocation means what it means to a Fabric peer (v3.1 msp/mspimplvalidate.go): who
+// is on a list that is pinned counts for nothing, whatever was endorsed when; the
+// date of an entry and the dates of the list do not matter, nor does a newer list
+// that is not pinned. Other than a peer, which passes over a list that the issuer has
+// not signed, this refuses it with everything else, as [Roots.Validate] says.
 type Roots map[emr.OrgID]string
 
 // Validate checks what a client is about to pin: that every organisation is
-// named properly and has at least one certificate authority, and that no
+// named properly and has at least one certificate authority, that no
 // authority's key stands for two organisations, which would let one of them
-// speak for both. The error is an invalid error.
+// speak for both, and that every revocation list can be read and is signed by an
+// authority of its own organisation. The error is an invalid error.
 func (r Roots) Validate() error {
-	_, err := r.pools()
+	_, err := r.trusts()
 	return err
 }
 
-// pools returns the trust anchors of each organisation.
-func (r Roots) pools() (map[emr.OrgID]*x509.CertPool, error) {
-	pools := make(map[emr.OrgID]*x509.CertPool, len(r))
+// trusts returns what is pinned of each organisation.
+func (r Roots) trusts() (map[emr.OrgID]*trust, error) {
+	trusts := make(map[emr.OrgID]*trust, len(r))
 	owner := make(map[string]emr.OrgID)
 	for org, text := range r {
 		if _, err := emr.ParseOrgID("roots", string(org)); err != nil {
 			return nil, err
 		}
-		authorities, err := parseAuthorities(text)
+		authorities, lists, err := parseRoots(text)
 		if err != nil {
 			return nil, err
 		}
-		pools[org] = x509.NewCertPool()
+		if trusts[org], err = newTrust(authorities, lists); err != nil {
+			return nil, err
+		}
 		for _, ca := range authorities {
-			key := string(ca.RawSubjectPublicKeyInfo)
+			key := keyOf(ca)
 			if other, taken := owner[key]; taken && other != org {
 				return nil, emr.Invalid("roots", "two organisations have the key of one certificate authority")
 			}
 			owner[key] = org
-			pools[org].AddCert(ca)
 		}
 	}
-	return pools, nil
+	return trusts, nil
 }
 
-func parseAuthorities(text string) ([]*x509.Certificate, error) {
-	var authorities []*x509.Certificate
+func parseRoots(text string) (authorities []*x509.Certificate, lists []*x509.RevocationList, err error) {
 	rest := bytes.TrimSpace([]byte(text))
 	for len(rest) > 0 {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
-		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, emr.Invalid("roots", "must be PEM certificates and nothing else")
-		}
 		rest = bytes.TrimSpace(rest)
-		ca, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, &emr.Error{Code: emr.CodeInvalid, Field: "roots", Message: "certificate cannot be read", Err: err}
+		switch {
+		case block != nil && block.Type == blockCertificate:
+			ca, err := parseAuthority(block.Bytes)
+			if err != nil {
+				return nil, nil, err
+			}
+			authorities = append(authorities, ca)
+		case block != nil && block.Type == blockRevocations:
+			list, err := parseRevocations(block.Bytes)
+			if err != nil {
+				return nil, nil, err
+			}
+			lists = append(lists, list)
+		default:
+			return nil, nil, emr.Invalid("roots", "must be PEM certificates and revocation lists, and nothing else")
 		}
-		if !ca.BasicConstraintsValid || !ca.IsCA {
-			return nil, emr.Invalid("roots", "certificate is not that of a certificate authority")
-		}
-		authorities = append(authorities, ca)
 	}
 	if len(authorities) == 0 {
-		return nil, emr.Invalid("roots", "an organisation has no certificate authority")
+		return nil, nil, emr.Invalid("roots", "an organisation has no certificate authority")
 	}
-	return authorities, nil
+	return authorities, lists, nil
+}
+
+// Types of PEM blocks (RFC 7468).
+const (
+	blockCertificate = "CERTIFICATE"
+	blockRevocations = "X509 CRL"
+)
+
+func parseAuthority(der []byte) (*x509.Certificate, error) {
+	ca, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, &emr.Error{Code: emr.CodeInvalid, Field: "roots", Message: "certificate cannot be read", Err: err}
+	}
+	if !ca.BasicConstraintsValid || !ca.IsCA {
+		return nil, emr.Invalid("roots", "certificate is not that of a certificate authority")
+	}
+	return ca, nil
 }
 
 // Policy is what a client asks of an attestation.
@@ -96,25 +127,25 @@ type Policy struct {
 	MaxAge time.Duration
 }
 
-// anchors returns the trust anchors of the organisations that count.
-func (p Policy) anchors() (map[emr.OrgID]*x509.CertPool, error) {
+// trusts returns what is pinned of the organisations that count.
+func (p Policy) trusts() (map[emr.OrgID]*trust, error) {
 	if p.Quorum < MinQuorum {
 		return nil, emr.Invalid("quorum", fmt.Sprintf("must be at least %d organisations", MinQuorum))
 	}
 	if p.MaxAge <= 0 {
 		return nil, emr.Invalid("maxAge", "must be positive")
 	}
-	pools, err := p.Roots.pools()
+	trusts, err := p.Roots.trusts()
 	if err != nil {
 		return nil, err
 	}
-	for org := range pools {
+	for org := range trusts {
 		if slices.Contains(p.Exclude, org) {
-			delete(pools, org)
+			delete(trusts, org)
 		}
 	}
-	if len(pools) < p.Quorum {
+	if len(trusts) < p.Quorum {
 		return nil, emr.Invalid("quorum", "is more than the organisations that count")
 	}
-	return pools, nil
+	return trusts, nil
 }

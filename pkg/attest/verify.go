@@ -28,7 +28,7 @@ import (
 // attestation does not prove an answer to q, and an invalid error, with a
 // Field, when the question or the policy itself is unusable.
 func (a *Attestation) Verify(q Question, p Policy, now time.Time) ([]byte, error) {
-	anchors, err := p.anchors()
+	trusts, err := p.trusts()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (a *Attestation) Verify(q Question, p Policy, now time.Time) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if err := a.count(anchors, p.Quorum, now); err != nil {
+	if err := a.count(trusts, p.Quorum, now); err != nil {
 		return nil, err
 	}
 	return bytes.Clone(answer), nil
@@ -63,11 +63,11 @@ func (a *Attestation) bounded() error {
 }
 
 // count checks that a quorum of distinct organisations endorsed the response.
-func (a *Attestation) count(anchors map[emr.OrgID]*x509.CertPool, quorum int, now time.Time) error {
+func (a *Attestation) count(trusts map[emr.OrgID]*trust, quorum int, now time.Time) error {
 	endorsed := make(map[emr.OrgID]bool)
 	var refused []error
 	for _, e := range a.Endorsements {
-		org, err := e.organisation(a.Response, anchors, now)
+		org, err := e.organisation(a.Response, trusts, now)
 		if err != nil {
 			refused = append(refused, err)
 			continue
@@ -86,7 +86,7 @@ func (a *Attestation) count(anchors map[emr.OrgID]*x509.CertPool, quorum int, no
 
 // organisation returns the organisation whose peer made the endorsement.
 func (e Endorsement) organisation(
-	response []byte, anchors map[emr.OrgID]*x509.CertPool, now time.Time,
+	response []byte, trusts map[emr.OrgID]*trust, now time.Time,
 ) (emr.OrgID, error) {
 	if len(e.Endorser) > maxEndorser || len(e.Signature) > maxSignature {
 		return "", corrupt("endorsement is too large")
@@ -96,7 +96,7 @@ func (e Endorsement) organisation(
 		return "", err
 	}
 	org := emr.OrgID(id.GetMspid())
-	roots, counts := anchors[org]
+	pinned, counts := trusts[org]
 	if !counts {
 		return "", corrupt("endorser is of an organisation that does not count")
 	}
@@ -107,18 +107,21 @@ func (e Endorsement) organisation(
 	if err := checkPeer(cert); err != nil {
 		return "", err
 	}
-	_, err = cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	chains, err := cert.Verify(x509.VerifyOptions{
+		Roots: pinned.anchors, Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
 		return "", emr.Wrap(emr.CodeCorrupt, "endorser's certificate does not chain to what is pinned for its organisation", err)
+	}
+	if err := pinned.check(chains); err != nil {
+		return "", err
 	}
 	return org, checkSignature(cert, response, e)
 }
 
 func parseCertificate(text []byte) (*x509.Certificate, error) {
 	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) != 0 {
+	if block == nil || block.Type != blockCertificate || len(bytes.TrimSpace(rest)) != 0 {
 		return nil, corrupt("endorser is not one PEM certificate")
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)

@@ -23,6 +23,8 @@ const (
 	cardKind         = "emrys-guardian-card"
 	recoveryKind     = "emrys-recovery"
 	recoveryFileName = "recovery.json"
+	// maxCard bounds a card in bytes.
+	maxCard = 256 << 10
 
 	// recoveryLife is how long guardians may answer a request.
 	recoveryLife = 7 * 24 * time.Hour
@@ -40,7 +42,7 @@ type Card struct {
 // ParseCard reads and validates a card.
 func ParseCard(data []byte) (*Card, error) {
 	var c Card
-	if len(data) > maxPublicFile {
+	if len(data) > maxCard {
 		return nil, emr.E(emr.CodeTooLarge, "card is larger than 256 KiB")
 	}
 	if err := emr.Decode(data, &c); err != nil || c.V != formatVersion || c.Kind != cardKind {

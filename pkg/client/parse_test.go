@@ -98,7 +98,7 @@ func TestInvitationsThatAreRefused(t *testing.T) {
 		require.Error(t, err, name)
 		require.Contains(t, []emr.Code{emr.CodeInvalid, emr.CodeUnsupported}, emr.CodeOf(err), name)
 	}
-	for _, text := range []string{"", "null", "[]", "{}{}", strings.Repeat(" ", 300<<10)} {
+	for _, text := range []string{"", "null", "[]", "{}{}", strings.Repeat(" ", 2<<20)} {
 		_, err := client.ParseInvitation([]byte(text))
 		require.Error(t, err)
 	}

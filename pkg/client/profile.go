@@ -28,8 +28,9 @@ const (
 	formatVersion = 1
 	// ownerOnly is the mode of every file that the client writes.
 	ownerOnly = 0o600
-	// maxPublicFile bounds an invitation and a profile, in bytes.
-	maxPublicFile = 256 << 10
+	// maxPublicFile bounds an invitation and a profile, in bytes. Most of it is for the
+	// revocation lists that they pin, which hold who was revoked of all people.
+	maxPublicFile = 1 << 20
 )
 
 // Authority is a hospital's certificate authority.
@@ -58,7 +59,7 @@ type Invitation struct {
 // ParseInvitation reads an invitation and validates every field of it.
 func ParseInvitation(data []byte) (*Invitation, error) {
 	if len(data) > maxPublicFile {
-		return nil, emr.E(emr.CodeTooLarge, "invitation is larger than 256 KiB")
+		return nil, emr.E(emr.CodeTooLarge, "invitation is larger than 1 MiB")
 	}
 	var inv Invitation
 	if err := emr.Decode(data, &inv); err != nil {
@@ -124,7 +125,7 @@ type Profile struct {
 // ParseProfile reads and validates a profile.
 func ParseProfile(data []byte) (*Profile, error) {
 	if len(data) > maxPublicFile {
-		return nil, emr.E(emr.CodeTooLarge, "profile is larger than 256 KiB")
+		return nil, emr.E(emr.CodeTooLarge, "profile is larger than 1 MiB")
 	}
 	var p Profile
 	if err := emr.Decode(data, &p); err != nil {

@@ -180,7 +180,7 @@ type GrantRuleTerms struct {
 type GrantRule struct {
 	V       int            `json:"v"`
 	Patient Handle         `json:"patient"`
-	Version uint32         `json:"version"` // counts from 1
+	Version uint32         `json:"version"` // counts from 1; 0 stands for none
 	Terms   GrantRuleTerms `json:"terms"`
 	// Since is when the confirmers, or the second key, last changed.
 	Since Time `json:"since"`

@@ -68,7 +68,7 @@ const (
 
 // Object types of public state.
 const (
-	TypeGrantRule = "grant-rule"
+	TypeGrantRule = "grant-rule" // by patient: emr.GrantRule, with the looser one that waits
 	// TypeWaitingGrant is an index by whoever may confirm, and by the patient.
 	TypeWaitingGrant = "waiting-grant"
 	TypeSignOff      = "sign-off"

@@ -55,6 +55,11 @@ func GuardiansKeyAt(h emr.Handle, generation uint32) Key {
 	return generated(GuardiansKey(h), generation)
 }
 
+// GrantRuleKeyAt is the key of a patient's rule about wide grants in a generation.
+func GrantRuleKeyAt(h emr.Handle, generation uint32) Key {
+	return generated(GrantRuleKey(h), generation)
+}
+
 func generated(k Key, generation uint32) Key {
 	if generation > 0 {
 		k.Attributes = append(k.Attributes, versioned(generation))
@@ -77,5 +82,5 @@ func homeTransactions() []string { return []string{MoveHome} }
 // endorsement of the patient's home hospital. Who submits one lets the peers find
 // the endorsers, since they know the value's own policy.
 func GuardedTransactions() []string {
-	return []string{PutConsent, RotatePatientKeys, SetGuardians, CompleteRecovery, MoveHome}
+	return []string{PutConsent, RotatePatientKeys, SetGuardians, CompleteRecovery, MoveHome, SetGrantRule, ConfirmGrantRule}
 }

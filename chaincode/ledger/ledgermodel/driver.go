@@ -63,11 +63,13 @@ type Call struct {
 type Outcome struct {
 	Err    error
 	Answer json.RawMessage
-	// Seen tells that Written, Event and Purged are known.
+	// Seen tells that Written, Home, Event and Purged are known.
 	Seen    bool
 	Written []ledger.Entry
-	Event   string
-	Purged  int
+	// Home returns the hospital whose endorsement a change of a key needs from now on, if it needs one's.
+	Home   func(ledgerapi.Key) (emr.OrgID, bool)
+	Event  string
+	Purged int
 }
 
 // answer reads what the model compares of any receipt.

@@ -102,11 +102,16 @@ func (d *Memory) Submit(call Call) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	out := Outcome{Seen: true, Written: tx.Written(), Event: tx.Emitted(), Purged: tx.Purged()}
+	out := Outcome{Seen: true, Written: tx.Written(), Home: d.homeOf, Event: tx.Emitted(), Purged: tx.Purged()}
 	if out.Err = tx.Commit(); out.Err == nil {
 		out.Answer, out.Err = emr.Canonical(found)
 	}
 	return out
+}
+
+func (d *Memory) homeOf(key ledgerapi.Key) (emr.OrgID, bool) {
+	guard, guarded := d.GuardOf(key)
+	return guard.Home, guarded
 }
 
 // Ask implements Driver.

@@ -215,6 +215,7 @@ func (m *Model) run(s *step) {
 		entries[i].V, entries[i].TxID, entries[i].At = emr.DocumentVersion, a.TxID, a.At
 	}
 	m.keep(s, &out, entries)
+	m.guarded(s, &out)
 	if out.Seen {
 		require.Equal(m.t, s.event, out.Event, "%s", s)
 		require.Equal(m.t, s.purges, out.Purged, "private values purged: %s", s)

@@ -14,6 +14,7 @@ import (
 	"github.com/hyperledger/fabric-protos-go-apiv2/peer"
 	"github.com/stretchr/testify/require"
 
+	"github.com/emrys-health/emrys/network/e2e/testnet"
 	"github.com/emrys-health/emrys/pkg/consent"
 	"github.com/emrys-health/emrys/pkg/emr"
 	"github.com/emrys-health/emrys/pkg/ledgerapi"
@@ -78,8 +79,16 @@ func TestAPatientsValuesNeedTheHomeHospital(t *testing.T) {
 		}, 20*time.Second, 100*time.Millisecond)
 	})
 
+	ruling := w.ruleNeedsTheHome(b, patient)
+
 	t.Cleanup(func() { settle(t) })
 	stop(t, "peer0.hospa", "peer1.hospa")
+	t.Run("with the home down the rule about wide grants is not loosened", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.Error(t, b.SubmitAction(ctx, ledgerapi.SetGrantRule, ruling.set(3, emr.GrantBounds{})))
+		require.EqualValues(t, 3, ruling.now(t).Version)
+	})
 	t.Run("with the home down an emergency opens", func(t *testing.T) {
 		eventually(t, func() error {
 			return b.SubmitAction(t.Context(), ledgerapi.OpenEmergency, reader.sign(reader.action(ledgerapi.OpenEmergency, ledgerapi.OpenEmergencyArgs{
@@ -125,7 +134,81 @@ func TestAPatientsValuesNeedTheHomeHospital(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, consent.Active, c.Status)
 		require.EqualValues(t, 5, c.Version)
+		eventually(t, func() error {
+			return b.SubmitAction(t.Context(), ledgerapi.SetGrantRule, ruling.set(3, emr.GrantBounds{Scope: true, Days: 7}))
+		})
+		require.EqualValues(t, 4, ruling.now(t).Version, "the rule has moved along")
 	})
+}
+
+// ruling is a patient who rules about wide grants, with a second key to confirm them.
+type ruling struct {
+	by     *testnet.Member
+	person *stranger
+	second *device
+}
+
+func (r *ruling) handle() emr.Handle { return r.person.profile.Handle }
+
+func (r *ruling) set(version uint32, bounds emr.GrantBounds) *emr.SignedAction {
+	args := ledgerapi.SetGrantRuleArgs{
+		Patient: r.handle(), Version: version, Terms: emr.GrantRuleTerms{Bounds: bounds, Confirmers: []string{}},
+	}
+	if bounds != (emr.GrantBounds{}) {
+		second := r.second.pinned()
+		args.Terms.Second = &second
+		if version == 0 {
+			args.Proof = r.second.sign(r.person.t, r.person.action(ledgerapi.ProveSecondKey,
+				ledgerapi.ProveSecondKeyArgs{Patient: r.handle(), Version: version, Second: second}))
+		} else {
+			args.Terms.WaitHours = ledgerapi.DefaultConfirmHours
+		}
+	}
+	return r.person.sign(r.person.action(ledgerapi.SetGrantRule, args))
+}
+
+func (r *ruling) now(t *testing.T) *emr.GrantRule {
+	t.Helper()
+	var rule emr.GrantRule
+	require.NoError(t, r.by.Query(t.Context(), ledgerapi.GetGrantRule, ledgerapi.HandleQuery{Patient: r.handle()}, &rule))
+	return &rule
+}
+
+// ruleNeedsTheHome shows that neither the first rule about wide grants, nor a looser
+// one that waits, comes to stand without the home hospital. It leaves version 3, in
+// which nothing waits.
+func (w *ward) ruleNeedsTheHome(b *testnet.Member, patient *stranger) *ruling {
+	w.t.Helper()
+	r := &ruling{by: b, person: patient, second: newDevice(w.t)}
+	scope, none := emr.GrantBounds{Scope: true}, emr.GrantBounds{}
+	without := func(t *testing.T, signed *emr.SignedAction) {
+		t.Helper()
+		before := r.now(t)
+		code, err := b.SubmitEndorsed(t.Context(), ledgerapi.SetGrantRule, signed, "HospBMSP", "HospCMSP", "RegulatorMSP")
+		require.NoError(t, err)
+		require.Equal(t, peer.TxValidationCode_ENDORSEMENT_POLICY_FAILURE, code)
+		require.Equal(t, before, r.now(t))
+	}
+	w.t.Run("a first rule about wide grants that the home did not endorse is invalid", func(t *testing.T) {
+		require.Zero(t, r.now(t).Version)
+		without(t, r.set(0, scope))
+		code, err := b.SubmitEndorsed(t.Context(), ledgerapi.SetGrantRule, r.set(0, scope), "HospAMSP", "HospBMSP", "RegulatorMSP")
+		require.NoError(t, err)
+		require.Equal(t, peer.TxValidationCode_VALID, code)
+		require.EqualValues(t, 1, r.now(t).Version)
+	})
+	w.t.Run("nor does a looser one wait that the home did not endorse", func(t *testing.T) {
+		without(t, r.set(1, none))
+		require.NoError(t, b.SubmitAction(t.Context(), ledgerapi.SetGrantRule, r.set(1, none)), "a peer that is left to choose finds the home")
+		require.NotNil(t, r.now(t).Next)
+	})
+	w.t.Run("nor is one dropped, or the rule tightened", func(t *testing.T) {
+		without(t, r.set(2, emr.GrantBounds{Scope: true, Days: 7}))
+		require.NoError(t, b.SubmitAction(t.Context(), ledgerapi.SetGrantRule, r.set(2, scope)))
+		require.Nil(t, r.now(t).Next)
+		require.EqualValues(t, 3, r.now(t).Version)
+	})
+	return r
 }
 
 // eventually repeats what the peers may not be ready for: others lag behind by a
