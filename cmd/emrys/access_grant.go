@@ -100,22 +100,32 @@ func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
 	if g.Purposes, err = parsePurposes(f.purposes); err != nil {
 		return g, err
 	}
-	if len(f.to) > ledgerapi.MaxGrantBatch || len(args) == 1 && len(f.to) > 1 {
-		return g, emr.Invalid("to", fmt.Sprintf("name one reader for a request, and at most %d without", ledgerapi.MaxGrantBatch))
-	}
-	for i, text := range f.to {
-		if slices.Contains(f.to[:i], text) {
-			return g, emr.Invalid("to", "names a reader twice")
-		}
-		if g.To, err = emr.ParseID[emr.ClinicianID]("to", text); err != nil {
-			return g, err
-		}
+	if g.To, err = parseReaders(f.to, len(args) == 1); err != nil {
+		return g, err
 	}
 	if f.uses > ledgerapi.MaxGrantUses {
 		return g, errUses
 	}
 	g.Until, err = parseUntil("until", f.until, now)
 	return g, err
+}
+
+// parseReaders checks the readers, of whom there is at most one for a request, and returns the last.
+func parseReaders(texts []string, answers bool) (emr.ClinicianID, error) {
+	if len(texts) > ledgerapi.MaxGrantBatch || answers && len(texts) > 1 {
+		return "", emr.Invalid("to", fmt.Sprintf("name one reader for a request, and at most %d without", ledgerapi.MaxGrantBatch))
+	}
+	var last emr.ClinicianID
+	var err error
+	for i, text := range texts {
+		if slices.Contains(texts[:i], text) {
+			return "", emr.Invalid("to", "names a reader twice")
+		}
+		if last, err = emr.ParseID[emr.ClinicianID]("to", text); err != nil {
+			return "", err
+		}
+	}
+	return last, nil
 }
 
 var errUses = emr.Invalid("uses", "must be at most 100")

@@ -164,7 +164,8 @@ func (m *Model) drawNameDelegate() *step {
 	if m.seldom(4, "a guardian") {
 		kind = emr.DelegationGuardian
 	}
-	longest := map[emr.DelegationKind]time.Duration{emr.DelegationChosen: 365, emr.DelegationGuardian: 6588}[kind] * 24 * time.Hour
+	const day = 24 * time.Hour
+	longest := map[emr.DelegationKind]time.Duration{emr.DelegationChosen: 365 * day, emr.DelegationGuardian: 6588 * day}[kind]
 	switch m.c.Choose(16, "until or kind") {
 	case 11:
 		until = m.now().Add(longest)

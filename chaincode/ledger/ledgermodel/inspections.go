@@ -200,7 +200,8 @@ func (m *Model) drawSuspendAccounting() *step {
 		args.Disclosures[0] = ledgertest.ID[emr.DisclosureID](emr.DisclosurePrefix)
 	}
 	s := m.order(ledgerapi.SuspendAccounting, by, args)
-	longest := map[bool]time.Duration{false: 30, true: 365}[args.Written] * 24 * time.Hour
+	const day = 24 * time.Hour
+	longest := map[bool]time.Duration{false: 30 * day, true: 365 * day}[args.Written]
 	s.fault(args.Until > m.now().Add(longest), emr.CodeInvalid)
 	s.fault(args.Disclosures[0] != d.id, emr.CodeNotFound)
 	s.fault(by != d.record.hospital && m.orgs[by].kind != emr.KindRegulator, emr.CodeForbidden)

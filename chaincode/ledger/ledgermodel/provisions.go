@@ -136,7 +136,7 @@ func (m *Model) sensible(d *consent.Document) bool {
 		good = good && roles && classes && (v.Until == 0 || v.From < v.Until)
 		for j := range i {
 			meet := (v.Until == 0 || all[j].From < v.Until) && (all[j].Until == 0 || v.From < all[j].Until)
-			good = good && !(meet && selectors(v) == selectors(&all[j]))
+			good = good && (!meet || selectors(v) != selectors(&all[j]))
 		}
 	}
 	return good
