@@ -136,7 +136,9 @@ func settle(s State, session *emr.Emergency) error {
 		if err != nil {
 			return err
 		}
-		session.ReviewBy = s.Now().Add(reviewTime(rules))
+		if s.Now() < session.ReviewBy { // what is overdue stays so until somebody decides
+			session.ReviewBy = s.Now().Add(reviewTime(rules))
+		}
 		owe(duty, emr.OwedEntry{Session: session.ID, Until: session.Ended(), ReviewBy: session.ReviewBy})
 	}
 	if err := put(s, ledgerapi.EmergencyDutyKey(session.By), duty); err != nil {

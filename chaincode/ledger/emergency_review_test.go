@@ -230,6 +230,8 @@ func TestAnEscalatedSessionIsJudgedElsewhere(t *testing.T) {
 	s.Wait(7 * 24 * time.Hour)
 	require.Equal(t, emr.ReasonReviewOverdue, s.decides(t, s.reader, ledgerapi.OpenEmergency, s.glass()).Reason)
 	require.Equal(t, emr.Permit, review(s.officer(t, ledgertest.HospitalA), emr.ReviewEscalated).Decision)
+	require.Equal(t, emr.ReasonReviewOverdue, s.decides(t, s.reader, ledgerapi.OpenEmergency, s.glass()).Reason,
+		"who escalates what is overdue lets nobody off")
 	require.Equal(t, emr.Permit, review(s.officer(t, ledgertest.Regulator), emr.ReviewUnjustified).Decision)
 	require.Len(t, s.session(t, id).Reviews, 3)
 	require.Empty(t, s.duty(t, s.reader))

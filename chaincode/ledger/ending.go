@@ -44,6 +44,23 @@ func checkNamed[T ~string](field string, ids []T, check func(string, T) error) e
 	return nil
 }
 
+// changes counts what is changed of a state. Who may continue an order for ever,
+// naming again what is gone, would lengthen the patient's chain at will.
+type changes struct {
+	State
+	n int
+}
+
+func (c *changes) Put(key ledgerapi.Key, value []byte) error {
+	c.n++
+	return c.State.Put(key, value)
+}
+
+func (c *changes) PurgePrivate(key ledgerapi.Key) error {
+	c.n++
+	return c.State.PurgePrivate(key)
+}
+
 // endNamed ends grants that name closed versions only and purges their fragments,
 // and purges the notes of requests for closed versions, and the texts of amendments
 // about erased ones. closing are the versions that this transaction closes. It

@@ -283,8 +283,12 @@ func ContinueErasure(s State, args ledgerapi.ContinueErasureArgs) (*ledgerapi.Re
 	if err != nil {
 		return nil, err
 	}
-	if _, err := endNamed(s, order, versions, also); err != nil {
+	seen := &changes{State: s}
+	if _, err := endNamed(seen, order, versions, also); err != nil {
 		return nil, err
+	}
+	if len(versions) == 0 && seen.n == 0 {
+		return nil, emr.E(emr.CodeRule, "everything that is named is ended and purged already")
 	}
 	if len(versions) > 0 {
 		if err := closePart(s, order, versions, emr.RecordErased); err != nil {

@@ -272,7 +272,7 @@ func TestWhatNobodyNamedIsPurgedLater(t *testing.T) {
 	require.Empty(t, left().Grants)
 	require.Empty(t, left().Requests)
 	_, err = told(t, s, gateway, ledger.ContinueErasure, rest)
-	require.NoError(t, err, "again, and nothing happens")
+	refuses(t, err, emr.CodeRule, "purged already")
 	rest.Grants, rest.Requests = []emr.GrantID{}, []emr.RequestID{}
 	_, err = told(t, s, gateway, ledger.ContinueErasure, rest)
 	refuses(t, err, emr.CodeRule, "already")
@@ -497,4 +497,24 @@ func TestAConfirmationIsRefused(t *testing.T) {
 		_, err = told(t, s, org.Gateway, ledger.ConfirmErasure, everything(&part))
 		refuses(t, err, emr.CodeForbidden, "no holder")
 	})
+}
+
+// TestAnOrderIsNotContinuedForNothing: who names again what is ended already changes
+// nothing, and lengthens nobody's chain.
+func TestAnOrderIsNotContinuedForNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	grant := s.give(t)
+	id := s.erased(t, s.record.Record)
+	args := ledgerapi.ContinueErasureArgs{
+		Erasure: id, Grants: []emr.GrantID{grant.Terms.Grant}, Requests: []emr.RequestID{}, Amendments: []emr.AmendmentID{},
+	}
+	gateway := s.Orgs[ledgertest.HospitalC].Gateway
+	before := s.head(t, s.patient.Handle).Sequence
+	_, err := told(t, s, gateway, ledger.ContinueErasure, args)
+	require.NoError(t, err)
+	require.Equal(t, before+1, s.head(t, s.patient.Handle).Sequence)
+	_, err = told(t, s, gateway, ledger.ContinueErasure, args)
+	refuses(t, err, emr.CodeRule, "already")
+	require.Equal(t, before+1, s.head(t, s.patient.Handle).Sequence)
 }

@@ -13,7 +13,8 @@ import (
 
 // HoldRecord puts an organisation's hold on a record, with its ground, or takes
 // the same organisation's hold away. The caller is an administrator of the
-// record's hospital or of a regulator. The patient finds both in the trail.
+// record's hospital or of a regulator, which may end holds of organisations that have
+// been removed. The patient finds both in the trail.
 func HoldRecord(s State, args ledgerapi.HoldRecordArgs) (*ledgerapi.Receipt, error) {
 	org, err := callingMember(s)
 	if err != nil {
@@ -39,7 +40,7 @@ func HoldRecord(s State, args ledgerapi.HoldRecordArgs) (*ledgerapi.Receipt, err
 	if err != nil {
 		return nil, err
 	}
-	if err := changeHold(hold, org.ID, &args, s.Now()); err != nil {
+	if err := changeHold(s, hold, org, &args); err != nil {
 		return nil, err
 	}
 	return receipt(s, string(record.ID)), putHold(s, org, record, hold, args.Hold)
@@ -54,18 +55,36 @@ func holdOf(s Lookup, record emr.RecordID) (*emr.Hold, error) {
 	return hold, err
 }
 
-// changeHold adds or removes one organisation's demand.
-func changeHold(hold *emr.Hold, org emr.OrgID, args *ledgerapi.HoldRecordArgs, now emr.Time) error {
-	at, held := slices.BinarySearchFunc(hold.Holders, org, func(h emr.Holder, id emr.OrgID) int { return cmp.Compare(h.Org, id) })
+// changeHold adds or removes one organisation's demand, or what a regulator may remove.
+func changeHold(s Lookup, hold *emr.Hold, org *emr.Organisation, args *ledgerapi.HoldRecordArgs) error {
+	at, held := slices.BinarySearchFunc(hold.Holders, org.ID, func(h emr.Holder, id emr.OrgID) int { return cmp.Compare(h.Org, id) })
 	switch {
 	case args.Hold && held:
 		return emr.E(emr.CodeExists, "organisation holds the record already")
 	case !args.Hold && !held:
-		return emr.E(emr.CodeRule, "organisation does not hold the record")
+		return releaseAbandoned(s, hold, org)
 	case args.Hold:
-		hold.Holders = slices.Insert(hold.Holders, at, emr.Holder{Org: org, Ground: args.Ground, Since: now})
+		hold.Holders = slices.Insert(hold.Holders, at, emr.Holder{Org: org.ID, Ground: args.Ground, Since: s.Now()})
 	default:
 		hold.Holders = slices.Delete(hold.Holders, at, at+1)
+	}
+	return nil
+}
+
+// releaseAbandoned ends the holds of organisations that the members have removed: they
+// cannot end them any more, and a record would be held for ever. A regulator does so,
+// who holds nothing itself and puts its own hold first where the ground still stands.
+func releaseAbandoned(s Lookup, hold *emr.Hold, org *emr.Organisation) error {
+	before := len(hold.Holders)
+	if org.Kind == emr.KindRegulator {
+		members, err := roster(s)
+		if err != nil {
+			return err
+		}
+		hold.Holders = slices.DeleteFunc(hold.Holders, func(h emr.Holder) bool { return !slices.Contains(members, h.Org) })
+	}
+	if len(hold.Holders) == before {
+		return emr.E(emr.CodeRule, "organisation does not hold the record")
 	}
 	return nil
 }

@@ -182,7 +182,8 @@ func (m *Model) drawHold() *step {
 	s.fault(bad, emr.CodeInvalid)
 	s.fault(by != r.hospital && m.orgs[by].kind != emr.KindRegulator, emr.CodeForbidden)
 	s.fault(args.Hold && r.holders[by] != "", emr.CodeExists)
-	s.fault(!args.Hold && r.holders[by] == "", emr.CodeRule)
+	abandoned := m.abandoned(r, by)
+	s.fault(!args.Hold && r.holders[by] == "" && len(abandoned) == 0, emr.CodeRule)
 	s.fault(r.closed() != "", emr.CodeGone)
 	s.event = ledgerapi.EventRecordReleased
 	kind := emr.AuditRecordReleased
@@ -190,11 +191,24 @@ func (m *Model) drawHold() *step {
 		s.event, kind = ledgerapi.EventRecordHeld, emr.AuditRecordHeld
 	}
 	s.then = func(*answer) []emr.AuditEntry {
+		if !args.Hold && r.holders[by] == "" {
+			for _, left := range abandoned {
+				r.holders[left] = ""
+			}
+		}
 		r.holders[by] = args.Ground
 		m.urge = func() *step { return m.endHeld(r) }
 		return []emr.AuditEntry{{Kind: kind, Patient: r.owner.handle, Record: r.id, Actor: emr.ActorAdmin, Org: by}}
 	}
 	return s
+}
+
+// abandoned are those who hold a record and were removed, whose holds a regulator may end.
+func (m *Model) abandoned(r *record, by emr.OrgID) []emr.OrgID {
+	if m.orgs[by].kind != emr.KindRegulator {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(m.orgIDs), func(id emr.OrgID) bool { return r.holders[id] == "" || m.orgs[id].member })
 }
 
 func (m *Model) regulator() emr.OrgID {

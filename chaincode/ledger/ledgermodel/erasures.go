@@ -370,6 +370,7 @@ func (m *Model) resume(o *order) *step {
 	s.fault(len(o.rest)+len(args.Grants)+len(args.Requests)+len(args.Amendments) == 0, emr.CodeRule)
 	e.faults(s, p, o.ended())
 	s.purges = e.purges() + manifestsOf(o.rest)
+	s.fault(s.purges == 0 && len(o.rest) == 0, emr.CodeRule)
 	s.then = func(*answer) []emr.AuditEntry {
 		e.end(o.gone())
 		about := o.take()

@@ -45,7 +45,9 @@ func (m *Model) review(of *session, by *actor) *step {
 			of.reviews = append(of.reviews, review{c, escalates})
 			of.done = !escalates
 			_, _, days := m.between(of.by.org, of.owner.org)
-			of.reviewBy = a.At.Add(time.Duration(days) * 24 * time.Hour)
+			if a.At < of.reviewBy {
+				of.reviewBy = a.At.Add(time.Duration(days) * 24 * time.Hour)
+			}
 		}
 		return []emr.AuditEntry{of.entry(emr.AuditEmergencyReviewed, by, a.Decision, a.Reason)}
 	}
