@@ -133,7 +133,6 @@ func allHealthy(t *testing.T, l *lab) {
 	require.NoError(t, json.Unmarshal([]byte(o.stdout), &report))
 	require.True(t, report.Healthy)
 	require.Len(t, report.Processes, 26)
-	leaders := 0
 	for _, p := range report.Processes {
 		require.True(t, healthy(p), "%+v", p)
 		require.NotZero(t, p.PID, p.Name)
@@ -145,11 +144,17 @@ func allHealthy(t *testing.T, l *lab) {
 		case "ca", "ipfs":
 			require.NotEmpty(t, p.Version, p.Name)
 		}
-		if p.Leader {
-			leaders++
-		}
 	}
-	require.Equal(t, 1, leaders)
+	// While the leader changes, as it may when the machine is busy, the old one tells of itself a little longer.
+	require.Eventually(t, func() bool {
+		leaders := 0
+		for _, p := range l.status(t).Processes {
+			if p.Leader {
+				leaders++
+			}
+		}
+		return leaders == 1
+	}, soon, tick)
 	require.Contains(t, l.must(t, "status").stdout, "peer0.regulator")
 }
 
