@@ -75,7 +75,7 @@ race: ## unit tests, the long ones too, under the race detector
 
 .PHONY: e2e
 e2e: daemons ## end-to-end tests on a real network of their own
-	go test -tags e2e -count=1 -timeout 40m ./network/e2e/...
+	go test -p 1 -tags e2e -count=1 -timeout 40m ./network/e2e/... # one network at a time
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 10s)
