@@ -14,9 +14,9 @@ import (
 // auditEach once: a second call would not see the head that the first one wrote.
 func audit(s State, entry emr.AuditEntry) error { return auditAll(s, []emr.AuditEntry{entry}) }
 
-// auditAll writes entries of one kind and decision about one patient. Time and transaction are
-// those of the transaction, never an argument's. Chained entries continue
-// the patient's chain; for the others nothing is read, so that they never conflict.
+// auditAll writes entries of one kind and decision about one patient. Time and
+// transaction are those of the transaction, never an argument's. Chained entries
+// continue the patient's chain; for the others nothing is read, so that they never conflict.
 func auditAll(s State, entries []emr.AuditEntry) error {
 	for i := range entries {
 		entries[i].V, entries[i].TxID, entries[i].At = emr.DocumentVersion, s.TxID(), s.Now()

@@ -49,12 +49,12 @@ with this program: the browser opens no direct grants yet.`,
 			"  emrys access grant --direct --record rec_… --record rec_… --to cli_… --purpose TREAT",
 		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			giving, err := f.parse(args, time.Now())
+			list, err := f.parse(args, time.Now())
 			if err != nil {
 				return err
 			}
 			return a.withClient(func(c *client.Client) error {
-				return a.give(cmd.Context(), c, giving, f.to)
+				return a.give(cmd.Context(), c, list)
 			})
 		},
 	}
@@ -81,93 +81,81 @@ func (f grantFlags) checkDirect() error {
 	}
 }
 
-func (f grantFlags) parse(args []string, now time.Time) (client.Giving, error) {
+// parse reads what is given: one grant, or one for each of several readers.
+func (f grantFlags) parse(args []string, now time.Time) ([]client.Giving, error) {
 	g := client.Giving{WholeScope: f.scope, MaxUses: f.uses, Direct: f.direct, NoOnward: f.noOnward, SignedOff: f.signedOff}
 	err := f.checkDirect()
 	if err != nil {
-		return g, err
+		return nil, err
 	}
 	if len(args) == 1 {
 		if g.Request, err = emr.ParseID[emr.RequestID]("request", args[0]); err != nil {
-			return g, err
+			return nil, err
 		}
 	} else if len(f.records) == 0 || len(f.to) == 0 || len(f.purposes) == 0 {
-		return g, emr.Invalid("request", "name a request, or give --record, --to and --purpose")
+		return nil, emr.Invalid("request", "name a request, or give --record, --to and --purpose")
 	}
-	if g.Records, err = parseRecords(f.records); err != nil {
-		return g, err
+	if g.Records, err = parseEach("record", f.records, emr.ParseID[emr.RecordID]); err != nil {
+		return nil, err
 	}
-	if g.Purposes, err = parsePurposes(f.purposes); err != nil {
-		return g, err
+	if g.Purposes, err = parseEach("purpose", f.purposes, emr.ParsePurpose); err != nil {
+		return nil, err
 	}
-	if g.To, err = parseReaders(f.to, len(args) == 1); err != nil {
-		return g, err
+	readers, err := parseReaders(f.to, len(args) == 1)
+	if err != nil {
+		return nil, err
 	}
 	if f.uses > ledgerapi.MaxGrantUses {
-		return g, errUses
+		return nil, errUses
 	}
-	g.Until, err = parseUntil("until", f.until, now)
-	return g, err
+	if g.Until, err = parseUntil("until", f.until, now); err != nil || len(readers) == 0 {
+		return []client.Giving{g}, err
+	}
+	list := make([]client.Giving, len(readers))
+	for i, reader := range readers {
+		list[i] = g
+		list[i].To = reader
+	}
+	return list, nil
 }
 
-// parseReaders checks the readers, of whom there is at most one for a request, and returns the last.
-func parseReaders(texts []string, answers bool) (emr.ClinicianID, error) {
+// parseReaders reads who is given something, of whom there is at most one for a request.
+func parseReaders(texts []string, answers bool) ([]emr.ClinicianID, error) {
 	if len(texts) > ledgerapi.MaxGrantBatch || answers && len(texts) > 1 {
-		return "", emr.Invalid("to", fmt.Sprintf("name one reader for a request, and at most %d without", ledgerapi.MaxGrantBatch))
+		return nil, emr.Invalid("to", fmt.Sprintf("name one reader for a request, and at most %d without", ledgerapi.MaxGrantBatch))
 	}
-	var last emr.ClinicianID
-	var err error
 	for i, text := range texts {
 		if slices.Contains(texts[:i], text) {
-			return "", emr.Invalid("to", "names a reader twice")
-		}
-		if last, err = emr.ParseID[emr.ClinicianID]("to", text); err != nil {
-			return "", err
+			return nil, emr.Invalid("to", "names a reader twice")
 		}
 	}
-	return last, nil
+	return parseEach("to", texts, emr.ParseID[emr.ClinicianID])
 }
 
 var errUses = emr.Invalid("uses", "must be at most 100")
 
-func parseRecords(texts []string) ([]emr.RecordID, error) {
-	var all []emr.RecordID
+// parseEach reads every value of a flag that may be repeated; nil when there is none.
+func parseEach[T any](field string, texts []string, parse func(field, text string) (T, error)) ([]T, error) {
+	var all []T
 	for _, text := range texts {
-		record, err := emr.ParseID[emr.RecordID]("record", text)
+		one, err := parse(field, text)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, record)
-	}
-	return all, nil
-}
-
-func parsePurposes(texts []string) ([]emr.Purpose, error) {
-	var all []emr.Purpose
-	for _, text := range texts {
-		purpose, err := emr.ParsePurpose("purpose", text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, purpose)
+		all = append(all, one)
 	}
 	return all, nil
 }
 
 // give gives one grant, or, to several readers, one each by one signed action.
-func (a *app) give(ctx context.Context, c *client.Client, giving client.Giving, to []string) error {
-	if len(to) < 2 {
-		given, err := c.Grant(ctx, giving)
+func (a *app) give(ctx context.Context, c *client.Client, list []client.Giving) error {
+	if len(list) == 1 {
+		given, err := c.Grant(ctx, list[0])
 		if err != nil {
 			return err
 		}
 		state := a.stateOf(ctx, c, given)
 		return a.result(given, func(w io.Writer) { writeGiven(w, given, state) })
-	}
-	var list []client.Giving
-	for _, reader := range to {
-		giving.To = emr.ClinicianID(reader) // parsed before
-		list = append(list, giving)
 	}
 	all, err := c.GrantAll(ctx, list)
 	if err != nil {

@@ -65,10 +65,10 @@ func onwardFlags(c *cobra.Command, noOnward, signedOff *bool) {
 func (f narrowFlags) parse(now time.Time) (client.Narrowing, error) {
 	left := client.Narrowing{MaxUses: f.uses, NoOnward: f.noOnward, SignedOff: f.signedOff}
 	var err error
-	if left.Records, err = parseRecords(f.records); err != nil {
+	if left.Records, err = parseEach("record", f.records, emr.ParseID[emr.RecordID]); err != nil {
 		return left, err
 	}
-	if left.Purposes, err = parsePurposes(f.purposes); err != nil {
+	if left.Purposes, err = parseEach("purpose", f.purposes, emr.ParsePurpose); err != nil {
 		return left, err
 	}
 	if f.uses > ledgerapi.MaxGrantUses {

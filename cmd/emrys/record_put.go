@@ -63,19 +63,11 @@ func (f putFlags) parse() (client.Upload, error) {
 			return u, err
 		}
 	}
-	for _, text := range f.labels {
-		label, err := emr.ParseLabel("label", text)
-		if err != nil {
-			return u, err
-		}
-		u.Labels = append(u.Labels, label)
+	if u.Labels, err = parseEach("label", f.labels, emr.ParseLabel); err != nil {
+		return u, err
 	}
-	for _, text := range f.signers {
-		signer, err := emr.ParseID[emr.ClinicianID]("signer", text)
-		if err != nil {
-			return u, err
-		}
-		u.Signers = append(u.Signers, signer)
+	if u.Signers, err = parseEach("signer", f.signers, emr.ParseID[emr.ClinicianID]); err != nil {
+		return u, err
 	}
 	u.ContentType, u.Pad = f.contentType, f.pad
 	return u, nil
